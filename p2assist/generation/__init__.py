@@ -1,0 +1,1 @@
+"""Generation: from a task to its beam candidates."""
