@@ -68,7 +68,7 @@ class LearningConfig:
     exponent of PER's importance weights (0: none, as in the paper). confidence: of the gate's
     bootstrap interval."""
 
-    objective: str = "cross-entropy"
+    objective: str = "weighted"
     samples: int = 1024
     batch_size: int = 16
     learning_rate: float = 1e-3

@@ -80,7 +80,8 @@ class Task:
 
     path: posix path below the repository's root. source: the whole file's text, newlines as
     '\\n'. start, end: the span to complete, in code points of source; equal at a bare cursor.
-    function: qualified name of the innermost function, '' at module level. description: the
+    function: qualified name of the outermost function around the span ('curry.__call__'; what is
+    nested in it counts as it), '' at module level. description: the
     docstring or comment that says what is wanted. commit: the git commit, '' where unknown.
     """
 

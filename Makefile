@@ -1,0 +1,30 @@
+# Two commands do everything: `make demo` and `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: demo test bench lint clean
+
+demo: $(INSTALLED)  ## the whole loop on a real package
+	$(BIN)/python -m examples.demo
+
+test: $(INSTALLED) lint  ## unit, integration, lint, types, import rules
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(INSTALLED)  ## every figure that the README states
+	$(BIN)/python -m benchmarks.replay
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "p2assist needs Python 3.11+")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[model,dev]'
+	touch $@
+
+clean:
+	rm -rf .venv .demo .p2assist .mypy_cache .ruff_cache .pytest_cache

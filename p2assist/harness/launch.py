@@ -1,0 +1,273 @@
+"""The supervisor of one candidate: builds its sandbox, starts it, and ends all that came of it.
+
+A process of its own, started as `python -I -S -c ...` with p2assist's interpreter, because what it
+does (unshare, fork, limits) must not happen in a process with threads and a model in it. It reads
+a specification from standard input, whose end is also its lifeline: when the caller goes away, in
+whatever manner, standard input closes and everything below dies. It answers on standard output.
+Standard library only, and as little of it as can be.
+"""
+
+# ruff: noqa: PTH - pathlib costs every start of the launcher some milliseconds
+from __future__ import annotations
+
+import marshal
+import os
+import select
+import signal
+import struct
+import sys
+import time
+from typing import Any, NoReturn
+
+from p2assist.harness import landlock, limits, namespaces, seccomp, selftest, syscalls
+
+Spec = dict[str, Any]  # see sandbox.Box.specification, which writes it
+Ending = tuple[str, int, str]  # how ('exit', 'signal', 'timeout', 'abort', 'setup'), value, words
+
+_LENGTH = struct.Struct("=Q")
+_SETUP_FAILED = 125
+_TICK = 0.1  # seconds between two counts of the processes where the kernel does not cap them
+
+
+def main() -> None:
+    """Entry point of the process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller's Ctrl-C arrives by the lifeline
+    (length,) = _LENGTH.unpack(_read_exactly(_LENGTH.size))
+    ending = _run(marshal.loads(_read_exactly(length)))  # noqa: S302 - written by our own parent
+    os.write(1, marshal.dumps(ending))
+
+
+def _read_exactly(count: int) -> bytes:
+    parts = []
+    while count:
+        part = os.read(0, count)
+        if not part:
+            sys.exit(1)
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)
+
+
+def _run(spec: Spec) -> Ending:
+    own_root = spec["mode"] == "namespaces"
+    listen, report = os.pipe()
+    try:
+        if own_root:
+            namespaces.leave()
+        else:
+            syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
+            _copy(spec)
+        child = os.fork()
+        if child == 0:
+            os.close(listen)
+            (_init if own_root else _become)(spec, report)
+        for handle in (report, *spec["handles"]):
+            os.close(handle)
+        cut_short = _watch(child, spec, counted=not own_root)
+        status = _end(child) if own_root else _end_all(child)
+        return cut_short or _ending(listen, status)
+    except OSError as error:
+        return "setup", 0, str(error)
+    finally:
+        if not own_root:
+            _remove(spec["stage"])
+
+
+def _watch(child: int, spec: Spec, *, counted: bool) -> Ending | None:
+    """Waits for the child's end (None), the deadline or the caller's end. counted: whether to
+    count the descendants, where no kernel object caps them."""
+    deadline = time.monotonic() + spec["timeout"]
+    poller = select.poll()
+    poller.register(0, select.POLLIN)
+    poller.register(handle := os.pidfd_open(child), select.POLLIN)
+    try:
+        while True:
+            left = max(0.0, deadline - time.monotonic())
+            ready = [fd for fd, _ in poller.poll(1000 * (min(left, _TICK) if counted else left))]
+            if handle in ready:
+                return None
+            if ready:
+                return "abort", 0, "the caller went away"
+            if not left:
+                return "timeout", 0, ""
+            if counted and len(_descendants()) > spec["processes"]:
+                return "signal", signal.SIGKILL, "too many processes"
+    finally:
+        os.close(handle)
+
+
+def _end(child: int) -> int:
+    """Kills pid 1 of the namespaces, and the kernel everything in them; the wait status."""
+    os.kill(child, signal.SIGKILL)
+    return os.waitpid(child, 0)[1]
+
+
+def _end_all(child: int) -> int:
+    """Kills every process below this one, the subreaper: orphans become its children and are
+    met in turn. The child's wait status."""
+    found = 0
+    while True:
+        try:
+            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                found = ended[1] if ended[0] == child else found
+        except ChildProcessError:
+            return found
+        for pid in _descendants():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        time.sleep(0.001)
+
+
+def _descendants() -> list[int]:
+    """Process ids below this process, as its own /proc shows them."""
+    children: dict[int, list[int]] = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                with open(f"/proc/{entry}/stat", "rb") as stat:
+                    parent = int(stat.read().rpartition(b")")[2].split()[1])
+            except (OSError, IndexError):  # it ended meanwhile
+                continue
+            children.setdefault(parent, []).append(int(entry))
+    found: list[int] = []
+    queue = [os.getpid()]
+    while queue:
+        below = children.get(queue.pop(), [])
+        found += below
+        queue += below
+    return found
+
+
+def _ending(listen: int, status: int) -> Ending:
+    """What the processes below said of the command's end, else what the wait status says."""
+    said = os.read(listen, 65536)
+    if said:
+        kind, value, words = marshal.loads(said)  # noqa: S302 - only our own code can write there
+        return str(kind), int(value), str(words)
+    if os.WIFSIGNALED(status):
+        return "signal", os.WTERMSIG(status), ""
+    return "exit", os.WEXITSTATUS(status), ""
+
+
+def _init(spec: Spec, report: int) -> NoReturn:
+    """Pid 1 of the namespaces: builds the root, starts the command, reaps until it ends."""
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+    try:
+        capped = namespaces.enter(
+            spec["root"],
+            read=spec["read"],
+            files=_files(spec),
+            stale=spec["stale"],
+            hidden=spec["hidden"],
+            scratch_mb=spec["scratch_mb"],
+            processes=spec["processes"],
+        )
+        child = os.fork()
+    except OSError as error:
+        _tell(report, "setup", 0, str(error))
+        os._exit(1)
+    if child == 0:
+        _become(spec, report)
+    for handle in spec["handles"]:
+        os.close(handle)
+    status = _reap(child, 0 if capped else spec["processes"])
+    if os.WIFSIGNALED(status):
+        _tell(report, "signal", os.WTERMSIG(status), "")
+    else:
+        _tell(report, "exit", os.WEXITSTATUS(status), "")
+    os._exit(0)
+
+
+def _reap(child: int, most: int) -> int:
+    """The child's wait status. most: number of processes that ends it, 0 for no count."""
+    while True:
+        pid, status = os.waitpid(-1, os.WNOHANG if most else 0)
+        if pid == child:
+            return status
+        if most and sum(entry.isdigit() for entry in os.listdir("/proc")) > most:
+            return int(signal.SIGKILL)
+        if most and not pid:
+            time.sleep(_TICK / 10)
+
+
+def _become(spec: Spec, report: int) -> NoReturn:
+    """Turns this process into the command; the last steps are the ones that cannot be undone."""
+    try:
+        os.setsid()
+        _redirect(spec)
+        if not spec["selftest"]:
+            limits.limit(cpu=spec["cpu"], memory=spec["memory"])
+        if os.geteuid() and spec["mode"] == "namespaces":
+            limits.limit_processes(spec["processes"])
+        os.chdir(spec["cwd"])
+        os.makedirs(spec["env"]["HOME"], mode=0o700, exist_ok=True)
+        _confine(spec)
+        if spec["selftest"]:
+            selftest.report(spec["channel"], spec)
+            os._exit(0)
+        os.execve(spec["argv"][0], spec["argv"], spec["env"])
+    except OSError as error:
+        _tell(report, "setup", 0, str(error))
+    os._exit(_SETUP_FAILED)
+
+
+def _confine(spec: Spec) -> None:
+    if spec["mode"] == "none":
+        return
+    limits.drop_capabilities()
+    if spec["mode"] == "landlock":
+        landlock.apply(read=spec["read"], write=spec["write"])
+        seccomp.apply(sockets=False, signals=landlock.version() >= landlock.SIGNAL_SCOPE)
+    else:
+        seccomp.apply(sockets=True)
+
+
+def _redirect(spec: Spec) -> None:
+    """Standard streams: the request, then the caller's pipe or nothing."""
+    request = os.memfd_create("request")
+    os.write(request, spec["stdin"])
+    os.lseek(request, 0, os.SEEK_SET)
+    os.dup2(request, 0)
+    output = spec["output"] if spec["output"] >= 0 else os.open("/dev/null", os.O_WRONLY)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    if spec["output"] >= 0:
+        os.close(output)
+
+
+def _tell(report: int, kind: str, value: int, words: str) -> None:
+    os.write(report, marshal.dumps((kind, value, words)))
+
+
+def _files(spec: Spec) -> namespaces.Files:
+    """What is laid over the repository: the compiled forms kept from the baseline, then the
+    candidate's own file."""
+    kept: namespaces.Files = []
+    if spec["compiled"]:
+        with open(spec["compiled"], "rb") as file:
+            kept = marshal.load(file)  # noqa: S302 - our own state; only bytes come of it
+    return [*kept, *spec["files"]]
+
+
+def _copy(spec: Spec) -> None:
+    """A copy of the tree at spec['cwd'], where there is no overlay."""
+    import shutil
+
+    os.makedirs(spec["cwd"], mode=0o700)
+    gone = {f"{spec['root']}/{path}" for path in spec["hidden"]}
+
+    def skipped(folder: str, names: list[str]) -> list[str]:
+        return [n for n in names if f"{folder}/{n}" in gone or n in spec["uncopied"]]
+
+    shutil.copytree(spec["root"], spec["cwd"], symlinks=True, ignore=skipped, dirs_exist_ok=True)
+    namespaces.put(spec["cwd"], _files(spec))
+    for path in spec["stale"]:
+        namespaces.drop_compiled(f"{spec['cwd']}/{path}")
+
+
+def _remove(stage: str) -> None:
+    import shutil
+
+    shutil.rmtree(stage, ignore_errors=True)

@@ -1,0 +1,161 @@
+"""The project's tests, and one run of them, or of some of them, in the sandbox."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import os
+import secrets
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from p2assist.config import STATE, Config
+from p2assist.errors import HarnessError
+from p2assist.harness import interpreter, sandbox, tree
+from p2assist.harness.interpreter import Interpreter
+from p2assist.harness.outcomes import Transcript
+from p2assist.harness.sandbox import Box, Command, Ending, Files, Place
+
+_FIXED = (
+    *("-p", "no:cacheprovider", "--tb=no", "-q", "--no-header", "--no-summary"),
+    "--continue-on-collection-errors",
+)
+# What a repository may hold that no test should see. Only names: an .env may be a folder.
+_SECRETS = (".env", ".env.*", ".netrc", ".pypirc", ".npmrc", ".git/config", ".git/credentials")
+_PASSED_ON = ("LANG", "LC_ALL", "LC_CTYPE", "TZ")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What to run. tests: node ids, None for all that are found; paths: what pytest is given,
+    () for what the project's settings say. files, stale, compiled: see sandbox.Command. timeout,
+    cpu: seconds. options: further arguments of pytest."""
+
+    tests: Sequence[str] | None = None
+    paths: Sequence[str] = ()
+    files: Files = ()
+    stale: Sequence[str] = ()
+    compiled: str = ""
+    reverse: bool = False
+    coverage: str | None = None  # a folder of the package to lend; '' to use the project's own
+    keep_compiled: bool = False
+    options: Sequence[str] = ()
+    timeout: float = 60.0
+    cpu: int = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """The project's tests with the interpreter that runs them and the box it runs in."""
+
+    config: Config
+    interpreter: Interpreter
+    box: Box
+    omitted: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, config: Config) -> Suite:
+        """Raises IsolationError where nothing isolates, HarnessError where nothing can run."""
+        isolation = sandbox.detect(config.user.isolation)
+        _refuse_home(config.root)
+        python = interpreter.find(config)
+        box = Box(
+            isolation=isolation,
+            root=config.root,
+            read=python.read,
+            hidden=_hidden(config.root),
+            memory_mb=config.team.harness.memory_mb,
+        )
+        omitted = (*tree.environments(config.root), "*/site-packages", STATE)
+        return cls(config, python, box, omitted)
+
+    def run(
+        self,
+        run: Run,
+        *,
+        on_test: Callable[[str], None] = lambda node_id: None,
+        stop: threading.Event | None = None,
+    ) -> tuple[Transcript, Ending]:
+        """What the worker reported, and how its process ended. on_test: told of each test that
+        is over, while the run goes on. Raises HarnessError where the sandbox cannot be set up."""
+        nonce = secrets.token_hex(16)
+        transcript = Transcript(nonce, on_test)
+        place = self.box.place()
+        lent = (run.coverage,) if run.coverage else ()
+        box = dataclasses.replace(self.box, read=(*self.box.read, *lent))
+        command = Command(
+            argv=(str(self.interpreter.python), "-c", _worker()),
+            env=self._environment(place, keep_compiled=run.keep_compiled),
+            place=place,
+            request=lambda channel: self._request(run, place, channel, nonce),
+            files=tuple(run.files),
+            stale=tuple(run.stale),
+            compiled=run.compiled,
+            timeout=run.timeout,
+            cpu=run.cpu,
+            output=run.tests is None,
+            most_bytes=(256 if run.tests is None else 8) << 20,
+        )
+        ending = sandbox.run(box, command, receive=transcript.receive, stop=stop)
+        if ending.how == "setup":
+            raise HarnessError(f"the sandbox cannot be set up: {ending.words}")
+        return transcript, ending
+
+    def _environment(self, place: Place, *, keep_compiled: bool) -> dict[str, str]:
+        """Nothing of the user's but the language: no token, no key, no proxy."""
+        folders = [place.root]
+        if (self.box.root / "src").is_dir():  # as an editable install would have it
+            folders.append(f"{place.root}/src")
+        env = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        return env | {
+            "PATH": f"{self.interpreter.python.parent}{os.pathsep}{os.defpath}",
+            "HOME": place.home,
+            "TMPDIR": place.scratch,
+            "PYTHONPATH": os.pathsep.join(folders),
+            "PYTHONHASHSEED": "0",
+            **({} if keep_compiled else {"PYTHONDONTWRITEBYTECODE": "1"}),
+        }
+
+    def _request(self, run: Run, place: Place, channel: int, nonce: str) -> bytes:
+        modules = self.interpreter.modules
+        arguments = [*_FIXED, "--rootdir", place.root, *self.config.team.pytest_args]
+        arguments += ["--no-cov"] if "pytest_cov" in modules else []
+        arguments += ["-n0"] if "xdist" in modules else []
+        arguments += ["-p", "no:randomly"] if "pytest_randomly" in modules else []
+        arguments += [*run.options, *(run.paths or self.config.team.tests)]
+        request: dict[str, Any] = {
+            "channel": channel,
+            "nonce": nonce,
+            "arguments": arguments,
+            "wanted": None if run.tests is None else list(run.tests),
+            "reverse": run.reverse,
+            "root": place.root,
+            "omit": list(self.omitted),
+            "coverage": run.coverage,
+            "has_cov": "pytest_cov" in modules,
+            "keep_compiled": run.keep_compiled,
+        }
+        return json.dumps(request).encode()
+
+
+@functools.cache
+def _worker() -> str:
+    return (Path(__file__).parent / "worker.py").read_text(encoding="utf-8")
+
+
+def _hidden(root: Path) -> tuple[str, ...]:
+    found = (path for name in _SECRETS for path in root.glob(name) if path.is_file())
+    return (STATE, *sorted(path.relative_to(root).as_posix() for path in found))
+
+
+def _refuse_home(root: Path) -> None:
+    home = Path.home().resolve()
+    if home.is_relative_to(root):
+        raise HarnessError(
+            f"{root} holds your home folder: candidates would be able to read all of it. "
+            "Give the repository's own folder with --repo"
+        )

@@ -1,0 +1,1 @@
+"""Practice: the driver that needs no user. Mine, generate, test, keep."""

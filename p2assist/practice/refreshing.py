@@ -1,0 +1,52 @@
+"""A refresh of a workspace: its store, model, tester and held-out tasks put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from p2assist.experience import Task
+from p2assist.learning.refresh import Refresh, RefreshResult, Step
+from p2assist.practice.workspace import Workspace
+from p2assist.replay.buffer import Buffer
+
+Counts = Callable[[str, int, int, str], None]  # what, done, of how many, a note
+_STAGES = {"train": "fine-tune", "champion": "evaluate before", "challenger": "evaluate after"}
+
+
+def refresh_workspace(
+    space: Workspace, held_out: Sequence[Task], *, k: int = 8, progress: Counts | None = None
+) -> RefreshResult:
+    """Fine-tunes a Challenger on the workspace's experience and puts it before the gate.
+
+    held_out: tasks of held-out functions. k: candidates for each. Raises what Refresh.run does.
+    """
+    config = space.config
+    learning = config.team.learning
+    generator = space.generator("")
+
+    def step(at: Step) -> None:
+        if progress:
+            note = "" if at.loss is None else f"loss {at.loss:.3f}"
+            progress(_STAGES[at.stage], at.done, at.total, note)
+
+    return Refresh(
+        state=config.state,
+        base=space.base,
+        model=str(space.model_folder),
+        load=space.load,
+        buffer=Buffer(
+            space.store,
+            config.team.p2value,
+            keep=space.split.may_train,
+            digests=space.impact.digests,
+            beta=learning.beta,
+        ),
+        encoder=generator.encoder,
+        tester=space.tester,
+        split=space.split,
+        held_out=held_out,
+        settings=learning,
+        generation=config.team.generation,
+        k=k,
+        progress=step,
+    ).run()

@@ -1,0 +1,30 @@
+"""What there is in a repository: for `p2assist status`."""
+
+from __future__ import annotations
+
+from p2assist.config import team_file
+from p2assist.harness import impact as impact_map
+from p2assist.practice.workspace import Workspace
+
+
+def status(space: Workspace) -> dict[str, object]:
+    """Names and values, cheap to gather: no test is run and no model is loaded."""
+    config = space.config
+    known = impact_map.load(config)
+    champion = space.registry.champion()
+    found: dict[str, object] = {
+        "repository": str(config.root),
+        "settings": str(team_file(config.root)),
+        "model": config.model,
+        "champion": champion.name if champion else "none: the base model serves",
+    }
+    if known is None:
+        found["map"] = "none: run p2assist init"
+    else:
+        fresh = "" if known.fresh(config.root) else ", files have changed since"
+        found["map"] = f"{len(known.tests)} tests, {len(known.paths)} files{fresh}"
+    stats = space.store.stats()
+    found["experiences"] = stats.candidates
+    found["tested"] = stats.tested
+    found["passing all"] = stats.passing_all
+    return found

@@ -1,0 +1,163 @@
+"""A repository with everything that belongs to it, each part made when it is first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from p2assist.config import Config
+from p2assist.experience import Task
+from p2assist.harness import impact as impact_map
+from p2assist.harness.impact import ImpactMap
+from p2assist.harness.tester import SubprocessTester
+from p2assist.learning.registry import Base, Registry
+from p2assist.replay.provenance import current_commit
+from p2assist.replay.store import Store
+from p2assist.tasks import mining, splits
+from p2assist.tasks.splits import Split, function_key
+
+if TYPE_CHECKING:
+    from p2assist.generation.generator import Generator
+    from p2assist.generation.local import LocalGenerator
+
+Progress = Callable[[str, float], None]  # what is being done, and the share of it, 0..1
+
+
+@contextmanager
+def _silent() -> Iterator[Progress]:
+    yield lambda what, share: None
+
+
+class Workspace:
+    """Use as a context manager: leaving it closes the store.
+
+    bars: gives a context in which the slow parts say how far they are.
+    """
+
+    def __init__(
+        self, config: Config, *, bars: Callable[[], AbstractContextManager[Progress]] = _silent
+    ) -> None:
+        self.config = config
+        self._bars = bars
+
+    def __enter__(self) -> Workspace:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        if "store" in self.__dict__:
+            self.store.close()
+
+    @cached_property
+    def impact(self) -> ImpactMap:
+        """The line -> tests map, made anew where a file of it has changed."""
+        known = impact_map.load(self.config)
+        if known is not None and known.fresh(self.config.root):
+            return known
+        return self.remap()
+
+    def remap(self) -> ImpactMap:
+        """Runs the suite and keeps the new map."""
+        with self._bars() as told:
+            made = impact_map.build(self.config, progress=told)
+        made.save(self.config)
+        self.__dict__["impact"] = made
+        return made
+
+    @cached_property
+    def store(self) -> Store:
+        return Store.open(self.config.store_url)
+
+    @cached_property
+    def registry(self) -> Registry:
+        return Registry(self.config.state)
+
+    @cached_property
+    def tester(self) -> SubprocessTester:
+        return SubprocessTester(self.config, self.impact)
+
+    @cached_property
+    def split(self) -> Split:
+        learning = self.config.team.learning
+        files = mining.sources(self.config, self.impact)
+        return splits.split(files, learning.held_out, learning.seed)
+
+    def tasks(self, *, paths: Sequence[str] = (), seed: int = 0) -> Iterator[Task]:
+        """Tasks to practise: of functions that may be trained on."""
+        for task in self._mined(paths, seed):
+            if self.split.may_train(function_key(task)):
+                yield task
+
+    def fresh_tasks(
+        self, generator: Generator, *, paths: Sequence[str] = (), limit: int | None = None
+    ) -> list[Task]:
+        """The next tasks that this model and adapter have not practised yet."""
+        done = self.store.practised(generator.model, generator.adapter)
+        fresh = (task for task in self.tasks(paths=paths) if task.key not in done)
+        return list(islice(fresh, limit))
+
+    def held_out_tasks(
+        self, *, paths: Sequence[str] = (), limit: int | None = None, seed: int = 0
+    ) -> list[Task]:
+        """Tasks of held-out functions, taking turns, the same ones for the same seed."""
+        mined = self._mined(paths, seed)
+        return list(islice((t for t in mined if self.split.held_out(function_key(t))), limit))
+
+    @cached_property
+    def model_folder(self) -> Path:
+        """Where the base model's files are."""
+        from p2assist.generation.local import folder
+
+        return folder(self.config.model)
+
+    @cached_property
+    def base(self) -> Base:
+        return Base.from_folder(self.config.model, self.model_folder)
+
+    def generator(self, adapter: str | None = None) -> LocalGenerator:
+        """The model with the Champion, or with the adapter of that name; '' for the base model."""
+        if adapter is None:
+            chosen = self.registry.champion(self.base)
+        else:
+            chosen = self.registry.get(adapter, self.base) if adapter else None
+        return self.load(chosen.path if chosen else None, chosen.name if chosen else "")
+
+    def load(self, adapter: Path | None, name: str) -> LocalGenerator:
+        """The model with the adapter in that folder. Imports torch: the one slow import."""
+        from p2assist.generation.local import LocalGenerator
+
+        config = self.config
+        return LocalGenerator.load(
+            config.model, adapter=adapter, adapter_name=name, config=config.team.generation
+        )
+
+    def adapters(self) -> list[dict[str, object]]:
+        """Every adapter, oldest first, with what a list shows of it."""
+        champion, damaged = self.registry.champion_name, self.registry.damaged()
+        rows: list[dict[str, object]] = [
+            {
+                "name": adapter.name,
+                "champion": adapter.name == champion,
+                "model": adapter.manifest.base.name,
+                "created": f"{adapter.manifest.created:%Y-%m-%d %H:%M}",
+                "note": damaged.pop(adapter.name, "")
+                or (adapter.manifest.decision.reason if adapter.manifest.decision else ""),
+            }
+            for adapter in self.registry.list()
+        ]
+        for name, wrong in damaged.items():
+            rows.append({"name": name, "champion": name == champion, "note": wrong})
+        return rows
+
+    def _mined(self, paths: Sequence[str], seed: int) -> Iterator[Task]:
+        commit = current_commit(self.config.root)
+        return mining.mine(self.config, self.impact, paths=paths, seed=seed, commit=commit)

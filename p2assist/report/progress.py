@@ -1,0 +1,58 @@
+"""Progress bars on stderr; silent where stderr is no terminal and nobody asked for lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+Shares = Callable[[str, float], None]  # what is being done, and the share of it, 0..1
+Counts = Callable[[str, int, int, str], None]  # what, done, of how many, a note
+
+
+@contextmanager
+def shares(console: Console) -> Iterator[Shares]:
+    """A bar for each thing that is being done, from shares of it."""
+    with _bars(console, TextColumn("{task.percentage:>3.0f}%")) as bars:
+        known: dict[str, TaskID] = {}
+
+        def told(what: str, share: float) -> None:
+            if what not in known:
+                known[what] = bars.add_task(what, total=1.0, note="")
+            bars.update(known[what], completed=share)
+
+        yield told
+
+
+@contextmanager
+def counts(console: Console) -> Iterator[Counts]:
+    """A bar for each thing that is being done, from counts."""
+    with _bars(console, MofNCompleteColumn()) as bars:
+        known: dict[str, TaskID] = {}
+
+        def told(what: str, done: int, total: int, note: str = "") -> None:
+            if what not in known:
+                known[what] = bars.add_task(what, total=total, note="")
+            bars.update(known[what], completed=done, total=total, note=note)
+
+        yield told
+
+
+def _bars(console: Console, amount: TextColumn | MofNCompleteColumn) -> Progress:
+    return Progress(
+        TextColumn("{task.description:<22}"),
+        BarColumn(bar_width=30),
+        amount,
+        TimeElapsedColumn(),
+        TextColumn("[dim]{task.fields[note]}"),
+        console=console,
+    )
