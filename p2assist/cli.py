@@ -8,16 +8,16 @@ go to stderr.
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console, RenderableType
+from rich.text import Text
 
 from p2assist import __version__
 from p2assist.errors import P2AssistError
@@ -343,29 +343,23 @@ def _show(value: object, table: RenderableType, as_json: bool) -> None:
         _console().print(table)
 
 
-def _roomy_malloc() -> None:
-    """Starts itself again with glibc told to keep freed memory.
-
-    Training and decoding allocate and free the same large blocks all the time: by default each
-    goes back to the system, and half the time goes to page faults. glibc reads this at start.
-    """
-    if sys.platform != "linux" or "MALLOC_TRIM_THRESHOLD_" in os.environ:
-        return
-    kept = str(1 << 30)
-    os.environ |= {"MALLOC_MMAP_THRESHOLD_": kept, "MALLOC_TRIM_THRESHOLD_": kept}
-    os.execv(sys.executable, [sys.executable, "-m", "p2assist.cli", *sys.argv[1:]])  # noqa: S606
+def _fail(words: str, kind: str) -> NoReturn:
+    if "--json" in sys.argv:
+        typer.echo(json.dumps({"error": words, "kind": kind}))
+    line = Text.assemble(("error: ", "bold red"), words)
+    _console(stderr=True).print(line, soft_wrap=True)
+    sys.exit(1)
 
 
 def main() -> None:
     """The console script."""
-    _roomy_malloc()
     try:
         app(prog_name="p2assist")
     except P2AssistError as error:
-        if "--json" in sys.argv:
-            typer.echo(json.dumps({"error": str(error), "kind": type(error).__name__}))
-        _console(stderr=True).print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
-        sys.exit(1)
+        _fail(f"{error}", type(error).__name__)
+    except OSError as error:  # a full disk, say: what was being written is whole or not there
+        where = f" ({error.filename})" if error.filename else ""
+        _fail(f"{error.strerror or error}{where}; nothing stored is lost", type(error).__name__)
     except KeyboardInterrupt:
         sys.exit(130)
 

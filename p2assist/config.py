@@ -58,7 +58,8 @@ class GenerationConfig:
     def __post_init__(self) -> None:
         _need(1 <= self.beams <= 64, "generation.beams", self.beams, "between 1 and 64")
         _need(1 <= self.max_tokens <= 4096, "generation.max_tokens", self.max_tokens, "1..4096")
-        _need(self.max_prompt_tokens >= 0, "generation.max_prompt_tokens", "", "at least 0")
+        prompt = self.max_prompt_tokens
+        _need(prompt >= 0, "generation.max_prompt_tokens", prompt, "at least 0")
 
 
 @dataclass(config=_STRICT, kw_only=True)

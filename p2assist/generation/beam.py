@@ -2,7 +2,7 @@
 
 What it finds are the texts of the highest sum of log-probabilities that a beam of this width
 meets, the sums taken in float32 over the whole vocabulary and never divided by a length while
-searching. Ranking by logprob/num_tokens comes after it (see merge).
+searching (see merge).
 """
 
 from __future__ import annotations
@@ -26,12 +26,14 @@ _MOST_LOGITS = 1 << 26  # entries of one batch of logits; more would not fit bes
 
 @dataclass(frozen=True, slots=True)
 class _Live:
-    """A beam that goes on. row: its place in the batch that the next step reads."""
+    """A beam. row: its parent's place in the last batch. lead: what its next token begins with
+    that is not to be spelled."""
 
     row: int
     ids: tuple[int, ...]
     spelled: bytes
     score: float
+    lead: bytes = b""
 
 
 class BeamSearch:
@@ -50,10 +52,17 @@ class BeamSearch:
 
     @torch.inference_mode()
     def run(
-        self, prompt: Sequence[int], rule: StopRule, *, beams: int, max_tokens: int
+        self,
+        prompt: Sequence[int],
+        rule: StopRule,
+        *,
+        beams: int,
+        max_tokens: int,
+        lead: str = "",
     ) -> list[Beam]:
         """The finished beams in the order they finished; several may spell one text.
 
+        lead: what the first token of every beam has to begin with; it is no part of the texts.
         It stops when `beams` different texts are finished and no live beam has a higher sum than
         the last of them: sums only fall, so none of those can be beaten any more. At max_tokens
         what is unfinished is dropped, unless nothing has finished.
@@ -61,14 +70,17 @@ class BeamSearch:
         stops, bias = self._line if rule.kind is SpanKind.LINE else self._other
         cache, logits = self._prefill(prompt)
         cache = fork(cache, beams, max_tokens)
-        live = [_Live(0, (), b"", 0.0)]
+        live = [_Live(0, (), b"", 0.0, lead.encode())]
         pool = _Pool(beams)
         logits = logits[None]
         for step in range(max_tokens):
             scores = torch.tensor([beam.score for beam in live], device=logits.device)
             totals = scores[:, None] + torch.log_softmax(logits.float(), -1)
+            if step == 0 and lead:
+                totals = totals + self._leading(lead)
             for score, row, token in _best(totals[:, stops], beams):
-                pool.add(self._finish(live[row], int(stops[token]), score, rule))
+                child = self._grow(live[row], row, int(stops[token]), score)
+                pool.add(self._beam(child, rule))
             live = self._extend(live, totals + bias, rule, beams, pool)
             if not live or pool.settled(live[0].score) or step == max_tokens - 1:
                 break
@@ -117,6 +129,13 @@ class BeamSearch:
         bias[torch.tensor(self.vocabulary.silent, dtype=torch.long, device=device)] = -torch.inf
         return stopping, bias
 
+    def _leading(self, lead: str) -> torch.Tensor:
+        """What to add to the first scores so that only tokens that begin with lead are chosen."""
+        begins = self.vocabulary.beginning(lead)
+        bias = torch.full((self.vocabulary.size,), -torch.inf, device=self.model.device)
+        bias[torch.tensor(begins, dtype=torch.long, device=self.model.device)] = 0.0
+        return bias
+
     def _prefill(self, prompt: Sequence[int]) -> tuple[DynamicCache, torch.Tensor]:
         """The cache of the prompt, and the logits (vocabulary,) of what follows it."""
         cache = DynamicCache(config=self.model.config)
@@ -130,21 +149,19 @@ class BeamSearch:
         """The best unfinished continuations, best first; those the rule ends go to the pool."""
         going: list[_Live] = []
         for score, row, token in _best(totals, 2 * beams):
-            parent = live[row]
-            spelled = parent.spelled + self.vocabulary.piece(token)
-            child = _Live(row, (*parent.ids, token), spelled, score)
+            child = self._grow(live[row], row, token, score)
             end = None
-            if rule.kind is not SpanKind.LINE and b"\n" in spelled:
-                end = rule.end(spelled.decode("utf-8", "ignore"))
+            if rule.kind is not SpanKind.LINE and b"\n" in child.spelled:
+                end = rule.end(child.spelled.decode("utf-8", "ignore"))
             if end is not None:
                 pool.add(self._beam(child, rule))
             elif len(going) < beams:
                 going.append(child)
         return going
 
-    def _finish(self, parent: _Live, token: int, score: float, rule: StopRule) -> Beam | None:
-        spelled = parent.spelled + self.vocabulary.piece(token)
-        return self._beam(_Live(parent.row, (*parent.ids, token), spelled, score), rule)
+    def _grow(self, parent: _Live, row: int, token: int, score: float) -> _Live:
+        piece = self.vocabulary.piece(token).removeprefix(parent.lead)
+        return _Live(row, (*parent.ids, token), parent.spelled + piece, score)
 
     def _cut(self, beam: _Live, rule: StopRule) -> Beam | None:
         whole = rule.whole(beam.spelled.decode("utf-8", "ignore"))
@@ -153,7 +170,7 @@ class BeamSearch:
     def _beam(
         self, beam: _Live, rule: StopRule, *, text: str | None = None, finished: bool = True
     ) -> Beam | None:
-        """The result; None where its text ends within a character."""
+        """The result; None where its text ends within a character, or is empty and may not be."""
         if text is None:
             try:
                 text = beam.spelled.decode("utf-8")
@@ -161,7 +178,10 @@ class BeamSearch:
                 return None
         end = rule.end(text)
         kept = text[:end].rstrip() if end is not None else text.rstrip()
-        held = self.vocabulary.holding(beam.ids, kept)
+        if not kept and not rule.may_be_empty:
+            return None
+        lead = len(self.vocabulary.bytes_of(beam.ids)) - len(beam.spelled)
+        held = self.vocabulary.holding(beam.ids, lead + len(kept.encode("utf-8")))
         return Beam(clean(kept), beam.ids, beam.score, held, finished)
 
 

@@ -8,8 +8,10 @@ vocabulary first, and by its name only where those leave a choice.
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
+
+from p2assist.errors import ModelError
 
 
 class Ids(Protocol):
@@ -126,11 +128,20 @@ TEMPLATES = (
 )
 
 
-def template_for(vocabulary: Container[str], name: str = "") -> FimTemplate:
+def template_for(vocabulary: Container[str], name: str = "", *, asked: str = "") -> FimTemplate:
     """The template of the model with these tokens; PLAIN where it has none to infill with.
 
     name: the model's name or path; its last part decides where only the three tokens are known.
+    asked: the family that the model's own config names, '' where it says nothing; 'plain' for a
+    model that has the tokens and completes better without. Raises ModelError on another name.
     """
+    found = _recognised(vocabulary, name)
+    if asked == PLAIN.family and found is not PLAIN:
+        return replace(PLAIN, begin=found.begin, ends=found.ends, context=found.context)
+    return _family(asked) if asked else found
+
+
+def _recognised(vocabulary: Container[str], name: str) -> FimTemplate:
     there = [
         template
         for template in TEMPLATES
@@ -145,6 +156,14 @@ def template_for(vocabulary: Container[str], name: str = "") -> FimTemplate:
         if template.family.partition("-")[0].rstrip("0123456789.") in last:
             return template
     return there[0] if there else PLAIN
+
+
+def _family(name: str) -> FimTemplate:
+    families = {template.family: template for template in (*TEMPLATES, PLAIN)}
+    if name not in families:
+        known = ", ".join(families)
+        raise ModelError(f"the model's config asks for the template {name!r}; there are {known}")
+    return families[name]
 
 
 def _marked(template: FimTemplate, vocabulary: Container[str]) -> bool:

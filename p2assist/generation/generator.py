@@ -23,7 +23,7 @@ class Generator(Protocol):
     def adapter(self) -> str: ...
 
     def generate(self, task: Task, *, beams: int = 8) -> list[Candidate]:
-        """At most `beams` candidates of different texts, best first (by logprob/num_tokens).
+        """At most `beams` candidates of different texts, best first by logprob.
 
         Only task.prefix, task.suffix, task.kind and task.path may be looked at: the reference
         must never reach the prompt. Raises ModelError where the model fails.

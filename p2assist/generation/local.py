@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
@@ -33,7 +34,12 @@ MOST_CONTEXT = 2048
 slow long before it is full."""
 
 Dtype = Literal["auto", "float32", "bfloat16"]
+_SMALL = 30_000_000
+"""Parameters below which a decoding step is too short to share: with two threads on two busy cores
+(tests run beside it) each waits for the other, and a task took 4 s instead of 0.2."""
 _LEAST_PROMPT = 16  # tokens
+# What transformers raises on files that are missing, damaged or of an unknown kind.
+_UNUSABLE = (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError)
 
 
 class LocalGenerator:
@@ -59,6 +65,7 @@ class LocalGenerator:
         size = _prompt_size(network.config, template, self.config)
         self.encoder = PromptEncoder(vocabulary, template, size, ends)
         self._search = BeamSearch(network, vocabulary, ends)
+        self._most_threads = 1 if _is_small(network) else 0
 
     @classmethod
     def load(
@@ -74,7 +81,7 @@ class LocalGenerator:
 
         A hub model is taken from the local cache where it is there, and downloaded otherwise.
         adapter: a folder of peft's. dtype 'auto': bfloat16 where the processor multiplies it
-        natively, float32 elsewhere.
+        natively and the model is large enough to gain by it, float32 elsewhere.
 
         Raises ModelError where the model cannot be loaded, AdapterError where the adapter cannot.
         """
@@ -89,22 +96,23 @@ class LocalGenerator:
             )
             if adapter is not None:
                 network = _merged(network, adapter, model=model, place=place)
-        network = network.to(device=_device(), dtype=_dtype(dtype)).eval()
-        template = template_for(backend.get_vocab(), model)
+        network = network.to(device=_device(), dtype=_dtype(dtype, network)).eval()
+        asked = getattr(network.config, "p2assist_template", "")
+        template = template_for(backend.get_vocab(), model, asked=asked)
         rows = network.get_output_embeddings().weight.shape[0]
         vocabulary = Vocabulary(backend, size=rows, special=(*template.tokens, *template.ends))
         return cls(network, vocabulary, template, model=model, adapter=adapter_name, config=config)
 
     def generate(self, task: Task, *, beams: int = 8) -> list[Candidate]:
-        """At most `beams` candidates of different texts, best first by logprob/num_tokens.
+        """At most `beams` candidates of different texts, best first by logprob.
 
         logprob and num_tokens count all that the beam wrote, its stop token included.
         """
         prompt, rule = self.encoder.prompt(task), StopRule.from_task(task)
-        most = self.max_tokens(task.kind)
-        with _failures(self.model):
-            found = self._search.run(prompt, rule, beams=beams, max_tokens=most)
-        return merge(found, task, limit=beams, model=self.model, adapter=self.adapter)
+        most, lead = self.max_tokens(task.kind), self.encoder.lead(task)
+        with _failures(self.model), _threads(self._most_threads):
+            found = self._search.run(prompt, rule, beams=beams, max_tokens=most, lead=lead)
+        return merge(found, limit=beams, model=self.model, adapter=self.adapter)
 
     def score(self, task: Task, texts: Sequence[str]) -> list[Candidate]:
         """The given texts as candidates of the task, in the given order.
@@ -112,11 +120,11 @@ class LocalGenerator:
         Each is scored as the tokenizer spells it, with the likeliest stop that its kind allows:
         what generate gives where its beam spelled the text in the same way.
         """
-        spelled = [self.encoder.spellings(text, task.kind) for text in texts]
-        with _failures(self.model):
+        spelled = [self.encoder.spellings(task, text) for text in texts]
+        with _failures(self.model), _threads(self._most_threads):
             sums = iter(self._search.score(self.encoder.prompt(task), sum(spelled, ())))
         return [
-            self._scored(rank, text, ways, [next(sums) for _ in ways])
+            self._scored(task, rank, text, ways, [next(sums) for _ in ways])
             for rank, (text, ways) in enumerate(zip(texts, spelled, strict=True))
         ]
 
@@ -126,15 +134,21 @@ class LocalGenerator:
         return max(most // 2, 1) if kind is SpanKind.LINE else most
 
     def _scored(
-        self, rank: int, text: str, ways: Sequence[tuple[int, ...]], sums: Sequence[float]
+        self,
+        task: Task,
+        rank: int,
+        text: str,
+        ways: Sequence[tuple[int, ...]],
+        sums: Sequence[float],
     ) -> Candidate:
         logprob, ids = max(zip(sums, ways, strict=True), key=lambda pair: pair[0])
+        size = len((self.encoder.lead(task) + text).encode("utf-8"))
         return Candidate(
             text=text,
             logprob=logprob,
             num_tokens=len(ids),
             rank=rank,
-            token_ids=ids[: self.encoder.vocabulary.holding(ids, text)],
+            token_ids=ids[: self.encoder.vocabulary.holding(ids, size)],
             mass=mass(sums),
             model=self.model,
             adapter=self.adapter,
@@ -170,12 +184,12 @@ def _pretrained(kind: Any, model: str, place: str, **options: Any) -> Any:
     options["trust_remote_code"] = False
     try:
         return kind.from_pretrained(place, local_files_only=True, **options)
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+    except _UNUSABLE as error:
         if Path(place).is_dir():
             raise _unusable(model, error) from error
     try:
         return kind.from_pretrained(place, **options)
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+    except _UNUSABLE as error:
         raise _unusable(model, error) from error
 
 
@@ -231,11 +245,17 @@ def _device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _dtype(wanted: Dtype) -> torch.dtype:
+def _is_small(network: Any) -> bool:
+    return bool(sum(weight.numel() for weight in network.parameters()) < _SMALL)
+
+
+def _dtype(wanted: Dtype, network: Any) -> torch.dtype:
     if wanted != "auto":
         return torch.float32 if wanted == "float32" else torch.bfloat16
     if torch.cuda.is_available():
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    if _is_small(network):  # torch's bfloat16 attention of one query eats up what its products win
+        return torch.float32
     native = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     return torch.bfloat16 if native and native() else torch.float32
 
@@ -246,6 +266,19 @@ def _failures(model: str) -> Iterator[None]:
         yield
     except (RuntimeError, MemoryError) as error:
         raise ModelError(f"the model {model!r} failed: {error}") from error
+
+
+@contextmanager
+def _threads(most: int) -> Iterator[None]:
+    """At most so many threads of torch's; 0 leaves them as they are."""
+    before = torch.get_num_threads()
+    if most:
+        torch.set_num_threads(min(most, before))
+    try:
+        yield
+    finally:
+        if most:
+            torch.set_num_threads(before)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from p2assist.experience import Candidate, SpanKind, Task
+from p2assist.experience import Candidate
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +25,6 @@ class Beam:
     held: int
     finished: bool = True
 
-    @property
-    def mean(self) -> float:
-        """Nats a token: what results are ranked by, since sums favour the short."""
-        return self.logprob / max(len(self.ids), 1)
-
 
 def clean(text: str) -> str:
     """The form in which texts are compared: newlines as '\\n', no trailing blanks."""
@@ -37,20 +32,19 @@ def clean(text: str) -> str:
 
 
 def merge(
-    beams: Iterable[Beam], task: Task, *, limit: int, model: str = "", adapter: str = ""
+    beams: Iterable[Beam], *, limit: int, model: str = "", adapter: str = ""
 ) -> list[Candidate]:
-    """At most limit candidates of different texts, best first by logprob/num_tokens.
+    """At most limit candidates of different texts, best first by logprob.
 
     Of the beams of one text the likeliest gives logprob, num_tokens and token_ids, and all of
-    them together mass. An empty text is kept only behind code on a line to be completed: nowhere
-    else can it be an answer.
+    them together mass. The sum ranks, as it does in the search: ranked by the mean, 0.098 of 630
+    lines of toolz and boltons were met by the first candidate, by the sum 0.108.
     """
     groups: dict[str, list[Beam]] = {}
     for beam in beams:
-        if beam.text or _may_be_empty(task):
-            groups.setdefault(beam.text, []).append(beam)
+        groups.setdefault(beam.text, []).append(beam)
     best = [(max(group, key=lambda beam: beam.logprob), group) for group in groups.values()]
-    best.sort(key=lambda pair: (-pair[0].mean, pair[0].text))
+    best.sort(key=lambda pair: (-pair[0].logprob, pair[0].text))
     return [
         Candidate(
             text=beam.text,
@@ -73,8 +67,3 @@ def mass(logprobs: Iterable[float]) -> float:
     if top == -math.inf:
         return top
     return top + math.log(math.fsum(math.exp(value - top) for value in values))
-
-
-def _may_be_empty(task: Task) -> bool:
-    prefix = task.prefix
-    return task.kind is SpanKind.LINE and bool(prefix[prefix.rfind("\n") + 1 :].strip())

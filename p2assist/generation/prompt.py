@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,6 +20,8 @@ class Encoding(Protocol):
 
     @property
     def newlines(self) -> Container[int]: ...
+
+    def holding(self, ids: Sequence[int], size: int) -> int: ...
 
     def id_of(self, token: str) -> int: ...
 
@@ -48,30 +50,40 @@ class PromptEncoder:
         """
         room = max(self.size - len(self.template.tokens), 1)
         after: list[int] = []
+        before = task.prefix.removesuffix(self.lead(task))
         if self.template.infills:
             after = self._suffix(task.suffix, int(room * self.template.suffix_share))
-        before = self._prefix(task.prefix, room - len(after))
-        return self.template.layout(before, after, self.vocabulary) or self.ends[:1]
+        ids = self._prefix(before, room - len(after))
+        return self.template.layout(ids, after, self.vocabulary) or self.ends[:1]
+
+    def lead(self, task: Task) -> str:
+        """What the prompt leaves out of the prefix's end, so that an answer has to begin with it.
+
+        Plain text has the blank before a word in the word's own token: a model that goes on from
+        text has hardly seen one that ends with a blank. A middle was taught to begin anywhere.
+        """
+        return "" if self.template.infills or not task.prefix.endswith(" ") else " "
 
     def target(self, task: Task, text: str) -> tuple[int, ...]:
         """The ids that follow the prompt where text is the answer, its stop token included.
 
         The stop is the first end token. A model that does not infill was never taught to end a
-        middle: its stop is the newline. Of the task only its kind is looked at.
+        middle: its stop is the newline. Of the task only its prefix and kind are looked at.
         """
-        return self.spellings(text, task.kind)[0]
+        return self.spellings(task, text)[0]
 
-    def spellings(self, text: str, kind: SpanKind) -> tuple[tuple[int, ...], ...]:
+    def spellings(self, task: Task, text: str) -> tuple[tuple[int, ...], ...]:
         """The ways in which the tokenizer spells text and a stop, the one to train on first.
 
         A line is stopped by a newline too, which a tokenizer may join with what is around it.
         What lies behind a block's end cannot be known from its text.
         """
         ways: list[tuple[int, ...]] = []
+        text = self.lead(task) + text
         if self.template.infills:
             ids = self.vocabulary.encode(text, glued=True)
             ways += [(*ids, end) for end in self.ends]
-        if kind is SpanKind.LINE:
+        if task.kind is SpanKind.LINE:
             ways += [self._line(text, blank) for blank in range(_BLANK_LINES)]
         return tuple(dict.fromkeys(ways)) or (self._newline(text),)
 

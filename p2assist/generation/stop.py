@@ -76,6 +76,11 @@ class StopRule:
         """Columns that a further line of the same block has at least."""
         return self.indent + 1 if self.head else self.indent
 
+    @property
+    def may_be_empty(self) -> bool:
+        """Whether no text at all can be an answer: only behind code on a line to be completed."""
+        return self.kind is SpanKind.LINE and bool(self.head)
+
     def end(self, text: str) -> int | None:
         """The length of text that is kept, where text goes past its end; None where it may go on.
 

@@ -86,14 +86,19 @@ class Vocabulary:
         """The text of ids. Raises UnicodeDecodeError where they end within a character."""
         return self.bytes_of(ids).decode("utf-8")
 
-    def holding(self, ids: Sequence[int], text: str) -> int:
-        """How many of the ids, from the first on, it takes to spell all of text."""
-        held, size = 0, len(text.encode("utf-8"))
+    def holding(self, ids: Sequence[int], size: int) -> int:
+        """How many of the ids, from the first on, it takes to spell the first size bytes."""
+        held = 0
         for count, token in enumerate(ids):
             if held >= size:
                 return count
             held += len(self._pieces[token])
         return len(ids)
+
+    def beginning(self, lead: str) -> tuple[int, ...]:
+        """Ids of the tokens whose bytes begin with those of lead."""
+        start = lead.encode("utf-8")
+        return tuple(i for i, piece in enumerate(self._pieces) if piece.startswith(start))
 
     @cached_property
     def newlines(self) -> frozenset[int]:

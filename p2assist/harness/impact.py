@@ -49,14 +49,18 @@ class _Builder:
         self._config, self._progress = config, progress
         self._suite = Suite.of(config)
         self._options = _NO_OPTIONS
-        self._total = 0
 
     def build(self) -> ImpactMap:
         files = tree.digests(self._config.root)
         mapped, ending = self._mapped()
         if not mapped.items:
             raise BaselineError(_nothing_collected(self._config, mapped, ending))
-        runs = [mapped, self._run(1)[0], self._run(2, reverse=True)[0]]
+        _require_end(mapped, ending)
+        runs = [mapped]
+        for number in (1, 2):
+            transcript, ending = self._run(number, reverse=number == 2)
+            _require_end(transcript, ending)
+            runs.append(transcript)
         tests = _tests(self._config.root, runs)
         if not any(test.counts for test in tests):
             raise BaselineError(_nothing_passes(tests, ending))
@@ -77,6 +81,12 @@ class _Builder:
         them, because the plugins that they are for are not installed."""
         coverage = "" if "coverage" in self._suite.interpreter.modules else _lent_coverage()
         mapped, ending = self._run(0, coverage=coverage)
+        if mapped.failure:
+            python = self._suite.interpreter.python
+            raise HarnessError(
+                f"{python} cannot load coverage ({mapped.failure}): "
+                f"`{python} -m pip install coverage`"
+            )
         if not mapped.items and "unrecognized arguments" in ending.output:
             self._options = _IGNORE_ADDOPTS
             mapped, ending = self._run(0, coverage=coverage)
@@ -85,12 +95,8 @@ class _Builder:
     def _run(
         self, number: int, *, reverse: bool = False, coverage: str | None = None
     ) -> tuple[Transcript, Ending]:
-        done = 0
-
-        def on_test(node_id: str) -> None:
-            nonlocal done
-            done += 1
-            share = min(1.0, done / max(self._total, 2 * done if not self._total else 1))
+        def on_test(done: int, total: int) -> None:
+            share = min(1.0, done / max(total, 1))
             self._progress(_RUNS[number], (number + share) / len(_RUNS))
 
         self._progress(_RUNS[number], number / len(_RUNS))
@@ -102,9 +108,7 @@ class _Builder:
             timeout=_BUDGET,
             cpu=int(_BUDGET),
         )
-        transcript, ending = self._suite.run(run, on_test=on_test)
-        self._total = len(transcript.items)
-        return transcript, ending
+        return self._suite.run(run, on_test=on_test)
 
     def _keep_compiled(self, transcript: Transcript) -> str:
         """Keeps the compiled files of the run; their digest."""
@@ -119,6 +123,19 @@ class _Builder:
         except OSError as error:
             raise HarnessError(f"the state folder cannot be written: {error}") from error
         return hashlib.sha256(content).hexdigest()
+
+
+def _require_end(transcript: Transcript, ending: Ending) -> None:
+    """Raises BaselineError where the suite's process did not come to its end: what ran after
+    the test that ended it is not known."""
+    if transcript.status is not None:
+        return
+    guilty = next((t for t in transcript.items if not transcript.reported(t)), "its end")
+    how = ending.words or f"{ending.how} {ending.value or ''}".strip()
+    raise BaselineError(
+        f"the suite's process ended ({how}) at {guilty}, before any candidate: leave that test "
+        'out with pytest_args = ["--deselect", ...] in [tool.p2assist]'
+    )
 
 
 def _lent_coverage() -> str:
@@ -163,8 +180,8 @@ def _blob(transcript: Transcript, name: str) -> Mapping[str, Any]:
         told: Mapping[str, Any] = json.loads(transcript.blobs[name])
     except (KeyError, ValueError) as error:
         raise HarnessError(
-            "the run under coverage ended before it could say which lines ran: "
-            "does a test end the process? Leave it out with pytest_args"
+            f"the run under coverage did not say which lines ran ({type(error).__name__}): "
+            "install coverage for the project's interpreter"
         ) from error
     return told
 
@@ -178,13 +195,18 @@ def _lines(
     contexts = []
     for name in told["contexts"]:
         of_fixture = told["fixtures"].get(name, [name])
-        contexts.append(frozenset(numbers[t] for t in of_fixture if t in numbers) if name else everyone)
+        contexts.append(
+            frozenset(numbers[t] for t in of_fixture if t in numbers) if name else everyone
+        )
     known: dict[frozenset[int], int] = {}
     lines = {}
     for path, by_line in told["files"].items():
         of_file = sources.spread(
             root / path,
-            {int(line): frozenset().union(*(contexts[c] for c in cs)) for line, cs in by_line.items()},
+            {
+                int(line): frozenset().union(*(contexts[c] for c in cs))
+                for line, cs in by_line.items()
+            },
             everyone,
         )
         if of_file:

@@ -20,10 +20,12 @@ from p2assist.harness import sandbox
 from p2assist.harness.sandbox import Box, Command
 
 MODULES = ("pytest", "coverage", "xdist", "pytest_cov", "pytest_randomly")
-_PROBE = """
+_PROBE = (
+    f"MODULES = {MODULES!r}"
+    """
 import importlib.util, json, sys
 import os
-found = [n for n in %r if importlib.util.find_spec(n)]
+found = [n for n in MODULES if importlib.util.find_spec(n)]
 versions = {}
 if "pytest" in found:
     import pytest
@@ -35,7 +37,8 @@ said = json.dumps(
     [list(sys.version_info[:3]), found, versions, sys.path, sys.base_prefix, sys.executable]
 )
 os.write(int(sys.stdin.read()), said.encode())
-""" % (MODULES,)
+"""
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +82,8 @@ def find(config: Config) -> Interpreter:
 def _candidates(config: Config) -> list[Path]:
     if config.user.python:
         given = Path(config.user.python).expanduser()
-        on_path = shutil.which(config.user.python)
-        return [Path(on_path) if on_path else (config.root / given).absolute()]
+        named = shutil.which(config.user.python)
+        return [Path(named) if named else (config.root / given).absolute()]
     found = [config.root / name / "bin" / "python" for name in (".venv", "venv")]
     active = os.environ.get("VIRTUAL_ENV")
     if active and Path(active).resolve() != Path(sys.prefix).resolve():
@@ -141,7 +144,8 @@ def _prefixes(python: Path, root: Path) -> list[str]:
     while hops[-1].is_symlink() and len(hops) < 16:
         hops.append(Path(os.path.normpath(hops[-1].parent / hops[-1].readlink())))
     hops.append(python.resolve())
-    prefixes = dict.fromkeys(hop.parent.parent for hop in hops)
+    named = (hop.parent.parent for hop in hops)
+    prefixes = dict.fromkeys(path for prefix in named for path in (prefix, prefix.resolve()))
     return [str(p) for p in prefixes if p.resolve().is_relative_to(root) or _is_installation(p)]
 
 
@@ -149,12 +153,12 @@ def _is_installation(prefix: Path) -> bool:
     """Whether a Python or a virtual environment is installed there. A repository could bring a
     link to anything: nothing else is opened to it."""
     installed = (prefix / "pyvenv.cfg").is_file() or any(prefix.glob("lib*/python3*/os.py"))
-    return installed and _may_be_read(str(prefix))
+    return installed and _may_be_read(str(prefix.resolve()))
 
 
 def _may_be_read(path: str) -> bool:
     """Not the home folder, not what holds it, not the root, and nothing relative."""
-    if not os.path.isabs(path) or not Path(path).exists():
+    if not Path(path).is_absolute() or not Path(path).exists():
         return False
     home = Path.home()
     return not home.is_relative_to(path) and not home.resolve().is_relative_to(path)

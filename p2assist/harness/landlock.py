@@ -1,6 +1,7 @@
 """Landlock: a file system allow-list for an ordinary process, without namespaces."""
 
-# ruff: noqa: PTH - pathlib costs every start of the launcher some milliseconds
+# Pathlib costs every start of the launcher some milliseconds.
+# ruff: noqa: PTH112
 
 from __future__ import annotations
 

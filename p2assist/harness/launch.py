@@ -4,16 +4,19 @@ A process of its own, started as `python -I -S -c ...` with p2assist's interpret
 does (unshare, fork, limits) must not happen in a process with threads and a model in it. It reads
 a specification from standard input, whose end is also its lifeline: when the caller goes away, in
 whatever manner, standard input closes and everything below dies. It answers on standard output.
-Standard library only, and as little of it as can be.
+Standard library only, and as little of it as can be; all of it is imported at the top, because
+inside the sandbox this interpreter's own library may not exist.
 """
 
-# ruff: noqa: PTH - pathlib costs every start of the launcher some milliseconds
+# Pathlib costs every start of the launcher some milliseconds.
+# ruff: noqa: PTH103, PTH123, PTH208
 from __future__ import annotations
 
 import marshal
 import os
 import select
 import signal
+import stat
 import struct
 import sys
 import time
@@ -91,7 +94,7 @@ def _watch(child: int, spec: Spec, *, counted: bool) -> Ending | None:
             if not left:
                 return "timeout", 0, ""
             if counted and len(_descendants()) > spec["processes"]:
-                return "signal", signal.SIGKILL, "too many processes"
+                return "signal", int(signal.SIGKILL), "too many processes"
     finally:
         os.close(handle)
 
@@ -113,11 +116,15 @@ def _end_all(child: int) -> int:
         except ChildProcessError:
             return found
         for pid in _descendants():
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+            _kill(pid)
         time.sleep(0.001)
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return  # it was quicker
 
 
 def _descendants() -> list[int]:
@@ -126,8 +133,8 @@ def _descendants() -> list[int]:
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             try:
-                with open(f"/proc/{entry}/stat", "rb") as stat:
-                    parent = int(stat.read().rpartition(b")")[2].split()[1])
+                with open(f"/proc/{entry}/stat", "rb") as file:
+                    parent = int(file.read().rpartition(b")")[2].split()[1])
             except (OSError, IndexError):  # it ended meanwhile
                 continue
             children.setdefault(parent, []).append(int(entry))
@@ -165,8 +172,8 @@ def _init(spec: Spec, report: int) -> NoReturn:
             processes=spec["processes"],
         )
         child = os.fork()
-    except OSError as error:
-        _tell(report, "setup", 0, str(error))
+    except BaseException as error:  # nothing may leave this function: the caller's stack is above
+        _tell(report, "setup", 0, _words(error))
         os._exit(1)
     if child == 0:
         _become(spec, report)
@@ -207,21 +214,29 @@ def _become(spec: Spec, report: int) -> NoReturn:
         if spec["selftest"]:
             selftest.report(spec["channel"], spec)
             os._exit(0)
-        os.execve(spec["argv"][0], spec["argv"], spec["env"])
-    except OSError as error:
-        _tell(report, "setup", 0, str(error))
+        os.execve(spec["argv"][0], spec["argv"], spec["env"])  # noqa: S606 - what it is for
+    except BaseException as error:  # as in _init
+        _tell(report, "setup", 0, _words(error))
     os._exit(_SETUP_FAILED)
+
+
+def _words(error: BaseException) -> str:
+    return str(error) if isinstance(error, OSError) else repr(error)
 
 
 def _confine(spec: Spec) -> None:
     if spec["mode"] == "none":
         return
-    limits.drop_capabilities()
-    if spec["mode"] == "landlock":
-        landlock.apply(read=spec["read"], write=spec["write"])
-        seccomp.apply(sockets=False, signals=landlock.version() >= landlock.SIGNAL_SCOPE)
-    else:
-        seccomp.apply(sockets=True)
+    own_root = spec["mode"] == "namespaces"
+    limits.drop_capabilities(own_root=own_root)
+    if own_root:
+        seccomp.apply(())
+        return
+    scoped = landlock.version() >= landlock.SIGNAL_SCOPE
+    landlock.apply(read=spec["read"], write=spec["write"])
+    seccomp.apply(
+        (*seccomp.SOCKETS, *seccomp.METADATA, *(() if scoped else seccomp.SIGNALS)),
+    )
 
 
 def _redirect(spec: Spec) -> None:
@@ -259,12 +274,19 @@ def _copy(spec: Spec) -> None:
     gone = {f"{spec['root']}/{path}" for path in spec["hidden"]}
 
     def skipped(folder: str, names: list[str]) -> list[str]:
-        return [n for n in names if f"{folder}/{n}" in gone or n in spec["uncopied"]]
+        paths = [(n, f"{folder}/{n}") for n in names]
+        return [n for n, p in paths if p in gone or n in spec["uncopied"] or _special(p)]
 
     shutil.copytree(spec["root"], spec["cwd"], symlinks=True, ignore=skipped, dirs_exist_ok=True)
     namespaces.put(spec["cwd"], _files(spec))
     for path in spec["stale"]:
-        namespaces.drop_compiled(f"{spec['cwd']}/{path}")
+        namespaces.drop_compiled(spec["cwd"], path)
+
+
+def _special(path: str) -> bool:
+    """Whether it is a socket, a pipe or a device: nothing that can be copied."""
+    kind = stat.S_IFMT(os.lstat(path).st_mode)
+    return kind not in (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK)
 
 
 def _remove(stage: str) -> None:

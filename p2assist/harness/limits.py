@@ -1,25 +1,22 @@
 """What one test process may use up, and the privileges that it gives away."""
 
-# ruff: noqa: PTH - pathlib costs every start of the launcher some milliseconds
-
 from __future__ import annotations
 
 import os
+import resource
 import struct
 
 from p2assist.harness import syscalls
 
 FILE_BYTES = 64 << 20
 OPEN_FILES = 512
-PROCESSES = 400
 _CAPABILITIES = 64  # more than any kernel has
+_DAC_OVERRIDE = 1
 
 
 def limit(*, cpu: int, memory: int) -> None:
     """Resource limits of this process. cpu: seconds (SIGXCPU, a second later SIGKILL); memory:
     bytes of address space."""
-    import resource  # not on every system, and only the test process needs it
-
     for what, soft, hard in (
         (resource.RLIMIT_CPU, cpu, cpu + 1),
         (resource.RLIMIT_AS, memory, memory),
@@ -35,29 +32,25 @@ def limit(*, cpu: int, memory: int) -> None:
 
 def limit_processes(count: int) -> None:
     """Caps processes and threads of this user in this user namespace; root is exempt."""
-    import resource
-
     ceiling = resource.getrlimit(resource.RLIMIT_NPROC)[1]
     count = count if ceiling == resource.RLIM_INFINITY else min(count, ceiling)
     resource.setrlimit(resource.RLIMIT_NPROC, (count, count))
 
 
-def drop_capabilities() -> None:
-    """Gives away every capability, for this process and all it executes."""
+def drop_capabilities(*, own_root: bool) -> None:
+    """Gives away every capability, for this process and all it executes.
+
+    own_root: whether the process has a root of its own. There root keeps one capability, to
+    write files of other owners: all that it could write elsewhere is mounted read-only or not
+    at all, and tests that root runs expect to be able to.
+    """
     syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
-    if os.geteuid() == 0 or _holds_any():
-        for capability in range(_CAPABILITIES):
-            try:
-                syscalls.prctl(syscalls.PR_CAPBSET_DROP, capability)
-            except OSError:  # the kernel knows no more of them, or there is nothing to drop
-                break
+    kept = {_DAC_OVERRIDE} if own_root and os.geteuid() == 0 else set()
+    for capability in set(range(_CAPABILITIES)) - kept:
+        try:
+            syscalls.prctl(syscalls.PR_CAPBSET_DROP, capability)
+        except OSError:  # the kernel knows no more of them, or there is nothing to drop
+            break
+    mask = sum(1 << capability for capability in kept)
     head = struct.pack("=Ii", 0x20080522, 0)
-    syscalls.call("capset", head, struct.pack("=6I", *(0,) * 6))
-
-
-def _holds_any() -> bool:
-    with open("/proc/self/status", "rb") as status:
-        for line in status:
-            if line.startswith(b"CapEff:"):
-                return int(line.split()[1], 16) != 0
-    return False
+    syscalls.call("capset", head, struct.pack("=6I", mask, mask, 0, 0, 0, 0))

@@ -4,7 +4,8 @@ What it does not promise: the kernel is shared, and memory is limited per proces
 Runs in the launcher; standard library only.
 """
 
-# ruff: noqa: PTH - pathlib costs every start of the launcher some milliseconds
+# Pathlib costs every start of the launcher some milliseconds.
+# ruff: noqa: PTH102, PTH103, PTH106, PTH108, PTH110, PTH112, PTH114, PTH115, PTH116, PTH120, PTH123, PTH208, PTH211
 
 from __future__ import annotations
 
@@ -35,10 +36,43 @@ def leave() -> None:
     It keeps its user and group: a test sees the same ids as outside. Raises OSError.
     """
     user, group = os.geteuid(), os.getegid()
+    if user == 0:
+        _leave_as_root()
+        return
     syscalls.unshare(sum(_ALL))
     _write("/proc/self/setgroups", "deny")
     _write("/proc/self/uid_map", f"{user} {user} 1")
     _write("/proc/self/gid_map", f"{group} {group} 1")
+
+
+def _leave_as_root() -> None:
+    """Root keeps every id, because the repository's files may be anybody's. Only a process that
+    has stayed outside may say so."""
+    me = os.getpid()
+    maps = [(name, _identity(name)) for name in ("uid_map", "gid_map")]
+    listen, tell = os.pipe()
+    helper = os.fork()
+    if helper == 0:
+        os.close(tell)
+        os.read(listen, 1)
+        for name, content in maps:
+            _write(f"/proc/{me}/{name}", content)
+        os._exit(0)
+    try:
+        syscalls.unshare(sum(_ALL))
+    finally:
+        os.close(tell)
+        os.close(listen)
+        status = os.waitpid(helper, 0)[1]
+    if status:
+        raise OSError("the ids of the user namespace cannot be set")
+
+
+def _identity(name: str) -> str:
+    """The map that leaves every id of this process's own namespace as it is."""
+    with open(f"/proc/self/{name}") as file:
+        ranges = [line.split() for line in file]
+    return "\n".join(f"{first} {first} {count}" for first, _, count in ranges)
 
 
 def enter(
@@ -71,14 +105,15 @@ def enter(
         _bind(handle, f"/dev/{name}", writable=True)
     _devices()
     _overlay(repository, root, files, scratch_mb)
-    for path in stale:
-        drop_compiled(f"{STAGE}{root}/{path}")
-    for path in hidden:
-        _hide(f"{STAGE}{root}/{path}")
     for handle in (repository, *(h for _, h in (*sources, *devices) if h >= 0)):
         os.close(handle)
     capped = _proc(processes)
     syscalls.pivot_root(STAGE)
+    # Only now: a link in the repository can no longer lead these to a file of the host's.
+    for path in stale:
+        drop_compiled(root, path)
+    for path in hidden:
+        _hide(f"{root}/{path}")
     syscalls.restrict_mount("/", MS_RDONLY)
     _loopback()
     return capped
@@ -165,21 +200,30 @@ def _overlay(repository: int, root: str, files: Files, size_mb: int) -> None:
 
 
 def put(folder: str, files: Files) -> None:
-    """Writes the files below the folder."""
+    """Writes the files below the folder. Raises OSError for a path that leads out of it."""
     known = {""}
     for path, content in files:
         parent = path.rpartition("/")[0]
         if parent not in known:
+            _require_inside(folder, parent)
             _made(f"{folder}/{parent}")
             known.add(parent)
         with open(f"{folder}/{path}", "wb") as file:
             file.write(content)
 
 
-def drop_compiled(source: str) -> None:
+def _require_inside(folder: str, path: str) -> None:
+    real, top = os.path.realpath(f"{folder}/{path}"), os.path.realpath(folder)
+    if ".." in path.split("/") or not f"{real}/".startswith(f"{top}/"):
+        raise OSError(f"{path} leads out of the repository")
+
+
+def drop_compiled(root: str, source: str) -> None:
     """Removes every compiled form of a source file: a stale one would be loaded in its place
-    where size and time stamp happen to agree."""
-    folder, _, name = source.rpartition("/")
+    where size and time stamp happen to agree. Raises OSError as put() does."""
+    parent, _, name = source.rpartition("/")
+    _require_inside(root, f"{parent}/__pycache__")
+    folder = f"{root}/{parent}" if parent else root
     stem = name.removesuffix(".py")
     cache = f"{folder}/__pycache__"
     if os.path.isdir(cache):

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from p2assist.experience import Outcome
 from p2assist.harness.worker import MESSAGE_CHARACTERS, SEPARATOR, printable
 
+OnTest = Callable[[int, int], None]
+
 _EXIT_USAGE = 4  # pytest's status where a conftest.py cannot be imported, among others
 
 
@@ -40,15 +42,18 @@ class _Phases:
 
 
 class Transcript:
-    """Takes in the messages of one run. on_test: told of each test that is over."""
+    """Takes in the messages of one run. on_test: told how many tests are over, and of how many,
+    whenever one is."""
 
-    def __init__(self, nonce: str, on_test: Callable[[str], None] = lambda node_id: None) -> None:
+    def __init__(self, nonce: str, on_test: OnTest = lambda done, total: None) -> None:
         self._nonce = nonce.encode()
         self._on_test = on_test
+        self._done = 0
         self._phases: dict[str, _Phases] = {}
-        self.items: list[str] = []
+        self.items: dict[str, None] = {}  # the collected tests, in the order they run
         self.uncollected: dict[str, str] = {}
         self.blobs: dict[str, bytearray] = {}
+        self.failure = ""  # why the worker could not begin
         self.status: int | None = None  # pytest's own, where it came to its end
 
     def receive(self, message: bytes) -> None:
@@ -66,9 +71,11 @@ class Transcript:
         if kind == b"phase" and len(fields) >= 6:
             self._phase(*fields[:6])
         elif kind == b"item":
-            self.items.append(fields[0])
+            self.items[fields[0]] = None
         elif kind == b"collect":
             self.uncollected[fields[0]] = fields[1]
+        elif kind == b"failed":
+            self.failure = fields[0]
         elif kind == b"end":
             self.status = int(fields[0])
 
@@ -87,7 +94,13 @@ class Transcript:
         if message and not known.message:
             known.message = printable(message)[:MESSAGE_CHARACTERS]
         if when == "teardown":
-            self._on_test(node_id)
+            self._done += 1
+            self._on_test(self._done, len(self.items))
+
+    def reported(self, node_id: str) -> bool:
+        """Whether the test came to its end."""
+        known = self._phases.get(node_id)
+        return known is not None and "teardown" in known.passed | known.failed
 
     def verdict(self, node_id: str, unreported: Outcome) -> Verdict:
         """The test's outcome; unreported is that of a test which did not come to its end though
@@ -109,7 +122,7 @@ class Transcript:
         for collector, words in self.uncollected.items():
             if not collector or node_id == collector or node_id.startswith(f"{collector}::"):
                 return Verdict(Outcome.ERROR, 0.0, f"not collected: {words}"[:MESSAGE_CHARACTERS])
-        if node_id not in self._phases and self.status in (0, 1, 5):
+        if node_id not in self.items and self.status in (0, 1, 5):
             return Verdict(Outcome.ERROR, 0.0, "not collected")
         if self.status == _EXIT_USAGE:
             return Verdict(Outcome.ERROR, 0.0, "not collected: pytest could not start")

@@ -6,6 +6,7 @@ an allow-list, no sockets) and 'none', which is the user's explicit wish and pro
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import marshal
 import os
@@ -24,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from p2assist.errors import HarnessError, IsolationError
-from p2assist.harness import landlock, limits
+from p2assist.harness import landlock
 
 Files = tuple[tuple[str, bytes], ...]  # path below the root, content
 
@@ -40,6 +41,7 @@ _LANDLOCK_READ = ("/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/dev/random",
 _LANDLOCK_WRITE = ("/dev/null", "/dev/zero", "/dev/full")
 _ABSENT = ("__pycache__", ".git", ".hg", ".tox", ".nox", "node_modules", ".venv", "venv")
 _KEPT_OUTPUT = 64 << 10  # bytes of the command's output that are kept, from the end
+_PROCESSES = 400  # processes and threads of one run
 _SCRATCH_MB = 512  # each of the throw-away file systems, in memory
 _GRACE = 30.0  # seconds after which a launcher that does not answer is killed
 _PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
@@ -165,7 +167,10 @@ def _launch(
             os.close(told)
         listener = _Listener(ours, heard, launcher, receive, command.most_bytes)
         answer = listener.listen(time.monotonic() + command.timeout + _GRACE, stop)
-        return _ending(answer, listener.output)
+        ending = _ending(answer, listener.output)
+        if listener.flooded:
+            return dataclasses.replace(ending, how="signal", words="it reported too much")
+        return ending
 
 
 def _pipe(stack: ExitStack) -> tuple[int, int]:
@@ -257,6 +262,11 @@ class _Listener:
             if stop.is_set() or self._left < 0 or time.monotonic() > deadline:
                 self._lifeline.close()
 
+    @property
+    def flooded(self) -> bool:
+        """Whether it said more than it may, and was ended for it."""
+        return self._left < 0
+
     def _drain(self) -> bool:
         """Receives what is there; whether there can be more."""
         while self._left >= 0:
@@ -304,7 +314,7 @@ def _specification(
         "timeout": command.timeout,
         "cpu": command.cpu,
         "memory": box.memory_mb << 20,
-        "processes": limits.PROCESSES,
+        "processes": _PROCESSES,
         "scratch_mb": _SCRATCH_MB,
         "selftest": False,
     }
@@ -339,7 +349,7 @@ def detect(wanted: str = "auto") -> Isolation:
     raise IsolationError(
         "nothing on this machine isolates a candidate, so none is run. "
         + "; ".join(tried)
-        + f". {_remedy()} `p2assist doctor` shows more; isolation = \"none\" in your own settings "
+        + f'. {_remedy()} `p2assist doctor` shows more; isolation = "none" in your own settings '
         "runs candidates unprotected"
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import struct
+from collections.abc import Iterable
 
 from p2assist.harness import syscalls
 
@@ -19,6 +20,12 @@ _DENIED = (
     *("init_module", "finit_module", "delete_module", "reboot", "swapon", "swapoff", "vhangup"),
     *("sethostname", "settimeofday", "clock_settime", "clock_adjtime", "adjtimex"),
     *("io_uring_setup", "io_uring_enter", "io_uring_register"),
+)
+# What Landlock does not hold: sockets, other files' modes and owners, signals before version 6.
+SOCKETS = ("socket", "connect")
+METADATA = (
+    *("chmod", "fchmodat", "fchmodat2", "chown", "lchown", "fchownat"),
+    *("setxattr", "lsetxattr", "removexattr", "lremovexattr"),
 )
 SIGNALS = ("kill", "tkill", "tgkill", "pidfd_send_signal", "rt_sigqueueinfo", "rt_tgsigqueueinfo")
 
@@ -33,9 +40,8 @@ _FAMILIES = (1, 2, 10, 16)  # unix, inet, inet6, netlink: vsock has no namespace
 Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, operand
 
 
-def program(*, sockets: bool, signals: bool) -> list[Instruction]:
-    """The filter. sockets: whether socket(2) may be called at all, for families that a network
-    namespace holds; signals: whether kill(2) and its kin may be."""
+def program(also: Iterable[str]) -> list[Instruction]:
+    """The filter. also: names of calls to refuse besides those that always are."""
     number = syscalls.number
     steps: list[Instruction] = [
         (_LOAD, 0, 0, _ARCH),
@@ -45,11 +51,9 @@ def program(*, sockets: bool, signals: bool) -> list[Instruction]:
     ]
     if syscalls.machine() == "x86_64":
         steps += [(_AT_LEAST, 0, 1, _X32), (_RETURN, 0, 0, _ERRNO | errno.EPERM)]
-    for name in (*_DENIED, *(() if signals else SIGNALS)):
-        steps += [(_EQUAL, 0, 1, number(name)), (_RETURN, 0, 0, _ERRNO | errno.EPERM)]
-    if not sockets:
-        for name in ("socket", "connect"):
-            steps += [(_EQUAL, 0, 1, number(name)), (_RETURN, 0, 0, _ERRNO | errno.EACCES)]
+    for name in (*_DENIED, *also):
+        if syscalls.exists(name):
+            steps += [(_EQUAL, 0, 1, number(name)), (_RETURN, 0, 0, _ERRNO | errno.EPERM)]
     # ENOSYS makes libc fall back to clone, whose flags can be looked at.
     steps += [(_EQUAL, 0, 1, number("clone3")), (_RETURN, 0, 0, _ERRNO | errno.ENOSYS)]
     steps += [
@@ -67,9 +71,9 @@ def program(*, sockets: bool, signals: bool) -> list[Instruction]:
     return [*steps, (_RETURN, 0, 0, _ALLOW)]
 
 
-def apply(*, sockets: bool, signals: bool = True) -> None:
+def apply(also: Iterable[str]) -> None:
     """Filters this process and all that come of it, for good. Raises OSError."""
-    steps = program(sockets=sockets, signals=signals)
+    steps = program(also)
     code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in steps))
     head = ctypes.create_string_buffer(struct.pack("@HP", len(steps), ctypes.addressof(code)))
     syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)

@@ -4,7 +4,6 @@ A layer that cannot be shown to hold is not claimed. Standard library only; ever
 is imported before the sandbox closes.
 """
 
-# ruff: noqa: PTH - runs in the launcher's process
 from __future__ import annotations
 
 import _socket
@@ -55,7 +54,7 @@ def _files(spec: dict[str, Any]) -> str:
     try:  # a scratch file system may stand there: the caller looks whether it came through
         os.close(os.open(f"{canary}.new", os.O_CREAT | os.O_WRONLY))
     except OSError:
-        pass
+        return "nothing outside can be read or written"
     return "what is not allowed by name cannot be read; nothing outside can be written"
 
 
@@ -74,7 +73,7 @@ def _processes(spec: dict[str, Any]) -> str:
 
 
 def _network(spec: dict[str, Any]) -> str:
-    def reach(family: int, kind: int, address: object) -> None:
+    def reach(family: int, kind: int, address: Any) -> None:
         handle = _socket.socket(family, kind)
         try:
             handle.connect(address)
@@ -92,7 +91,7 @@ def _privileges(spec: dict[str, Any]) -> str:
     if syscalls.libc().prctl(_PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1:
         raise _LeakError("new privileges are possible")
     _refused("changing the root", lambda: os.chroot("/"))
-    return "no capabilities, and none to be had"
+    return "no capabilities but root's own over files, and none to be had"
 
 
 def _calls(spec: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ import json
 import os
 import secrets
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from p2assist.config import STATE, Config
 from p2assist.errors import HarnessError
 from p2assist.harness import interpreter, sandbox, tree
 from p2assist.harness.interpreter import Interpreter
-from p2assist.harness.outcomes import Transcript
+from p2assist.harness.outcomes import OnTest, Transcript
 from p2assist.harness.sandbox import Box, Command, Ending, Files, Place
 
 _FIXED = (
@@ -77,11 +77,14 @@ class Suite:
         self,
         run: Run,
         *,
-        on_test: Callable[[str], None] = lambda node_id: None,
+        on_test: OnTest = lambda done, total: None,
         stop: threading.Event | None = None,
     ) -> tuple[Transcript, Ending]:
-        """What the worker reported, and how its process ended. on_test: told of each test that
-        is over, while the run goes on. Raises HarnessError where the sandbox cannot be set up."""
+        """What the worker reported, and how its process ended.
+
+        on_test: see Transcript; called while the run goes on. Raises HarnessError where the
+        sandbox cannot be set up.
+        """
         nonce = secrets.token_hex(16)
         transcript = Transcript(nonce, on_test)
         place = self.box.place()

@@ -22,18 +22,24 @@ PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER = 22, 24, 36
 _AT_RECURSIVE = 0x8000
 _AT_FDCWD = -100
 
-# Number of a call by architecture, for those that libc does not wrap or that seccomp names.
+# Number of a call by architecture, for those that libc does not wrap or that seccomp names;
+# -1 where it does not exist.
 _NUMBERS: dict[str, tuple[int, int]] = {  # name: (x86_64, aarch64)
     "add_key": (248, 217),
     "adjtimex": (159, 171),
     "bpf": (321, 280),
     "capset": (126, 91),
+    "chmod": (90, -1),
+    "chown": (92, -1),
     "chroot": (161, 51),
     "clock_adjtime": (305, 266),
     "clock_settime": (227, 112),
     "clone": (56, 220),
     "clone3": (435, 435),
     "connect": (42, 203),
+    "fchmodat": (268, 53),
+    "fchmodat2": (452, 452),
+    "fchownat": (260, 54),
     "delete_module": (176, 106),
     "finit_module": (313, 273),
     "fsconfig": (431, 431),
@@ -51,6 +57,9 @@ _NUMBERS: dict[str, tuple[int, int]] = {  # name: (x86_64, aarch64)
     "landlock_add_rule": (445, 445),
     "landlock_create_ruleset": (444, 444),
     "landlock_restrict_self": (446, 446),
+    "lchown": (94, -1),
+    "lremovexattr": (198, 15),
+    "lsetxattr": (189, 6),
     "mount": (165, 40),
     "mount_setattr": (442, 442),
     "move_mount": (429, 429),
@@ -64,12 +73,14 @@ _NUMBERS: dict[str, tuple[int, int]] = {  # name: (x86_64, aarch64)
     "process_vm_writev": (311, 271),
     "ptrace": (101, 117),
     "reboot": (169, 142),
+    "removexattr": (197, 14),
     "request_key": (249, 218),
     "rt_sigqueueinfo": (129, 138),
     "rt_tgsigqueueinfo": (297, 240),
     "sethostname": (170, 161),
     "setns": (308, 268),
     "settimeofday": (164, 170),
+    "setxattr": (188, 5),
     "socket": (41, 198),
     "swapoff": (168, 225),
     "swapon": (167, 224),
@@ -102,6 +113,11 @@ def number(name: str) -> int:
     if machine() not in _MACHINES:
         raise OSError(f"{name}: not known on {machine()}")
     return _NUMBERS[name][_MACHINES[machine()]]
+
+
+def exists(name: str) -> bool:
+    """Whether this architecture has the call: the newer ones lack some old forms."""
+    return number(name) >= 0
 
 
 def check(result: int, what: str) -> int:

@@ -11,18 +11,23 @@ What the reporting needs is held in closures, and taken before the project's cod
 Code in the same process can still reach it through frames: see refusal.py.
 """
 
-# ruff: noqa: PTH, UP006, UP007, UP035, FA100 - runs under older interpreters too
+# ruff: noqa: PTH118, PTH119, PTH123, RUF005
+from __future__ import annotations
+
 import json
 import os
 import sys
 import time
-from typing import Any, Callable, Dict, List, Optional, Set
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Send = Callable[..., None]
 
 SEPARATOR = "\x1f"
 MESSAGE_CHARACTERS = 500
 BLOB_BYTES = 32768
-
-Send = Callable[..., None]
 
 
 def make_send(channel: int, nonce: str) -> Send:
@@ -61,15 +66,15 @@ def printable(text: str) -> str:
 class Reporter:
     """The pytest plugin. Its hooks are attributes made of closures."""
 
-    def __init__(self, request: Dict[str, Any], send: Send, contexts: Optional["Contexts"]) -> None:
+    def __init__(self, request: dict[str, Any], send: Send, contexts: Contexts | None) -> None:
         import pytest
 
         wanted = set(request["wanted"]) if request["wanted"] is not None else None
-        messages: Dict[str, str] = {}
+        messages: dict[str, str] = {}
         words = make_words()
 
-        @pytest.hookimpl(trylast=True)  # type: ignore[misc, untyped-decorator, unused-ignore]
-        def pytest_collection_modifyitems(config: Any, items: List[Any]) -> None:
+        @pytest.hookimpl(trylast=True)
+        def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:
             if wanted is not None:
                 items[:] = [item for item in items if item.nodeid in wanted]
             if request["reverse"]:
@@ -79,13 +84,13 @@ class Reporter:
             if contexts:
                 contexts.note_fixtures(items)
 
-        @pytest.hookimpl(hookwrapper=True, tryfirst=True)  # type: ignore[misc, untyped-decorator, unused-ignore]
+        @pytest.hookimpl(hookwrapper=True, tryfirst=True)
         def pytest_runtest_makereport(item: Any, call: Any) -> Any:
             if call.excinfo is not None:
                 messages[item.nodeid] = words(call.excinfo.value)
             yield
 
-        @pytest.hookimpl(tryfirst=True)  # type: ignore[misc, untyped-decorator, unused-ignore]
+        @pytest.hookimpl(tryfirst=True)
         def pytest_runtest_logreport(report: Any) -> None:
             send(
                 "phase",
@@ -97,7 +102,7 @@ class Reporter:
                 "" if report.outcome == "passed" else messages.get(report.nodeid, ""),
             )
 
-        @pytest.hookimpl(tryfirst=True)  # type: ignore[misc, untyped-decorator, unused-ignore]
+        @pytest.hookimpl(tryfirst=True)
         def pytest_collectreport(report: Any) -> None:
             if report.failed:
                 send("collect", report.nodeid, printable(last_line(str(report.longrepr))))
@@ -116,7 +121,13 @@ class Unavailable:
     taken and ignored, because reports of coverage and the like say nothing of a test."""
 
     FLAGS = ("--no-cov", "--cov-branch", "--cov-append", "--no-cov-on-fail", "--cov-reset")
-    VALUES = ("--cov-report", "--cov-config", "--cov-fail-under", "--cov-context", "--cov-precision")
+    VALUES = (
+        "--cov-report",
+        "--cov-config",
+        "--cov-fail-under",
+        "--cov-context",
+        "--cov-precision",
+    )
 
     def pytest_addoption(self, parser: Any) -> None:
         group = parser.getgroup("unavailable")
@@ -130,7 +141,7 @@ class Unavailable:
 class Contexts:
     """Coverage by test: which lines run while which test, or which shared fixture, is active."""
 
-    def __init__(self, request: Dict[str, Any]) -> None:
+    def __init__(self, request: dict[str, Any]) -> None:
         lend(request["coverage"])
         import coverage
 
@@ -148,7 +159,7 @@ class Contexts:
             + ["couldnt-parse", "module-not-python", "no-sysmon"],
         )
         self.current = ""
-        self.users: Dict[str, Set[str]] = {}
+        self.users: dict[str, set[str]] = {}
         self.measured.start()
 
     def switch(self, context: str) -> str:
@@ -157,7 +168,7 @@ class Contexts:
         self.measured.switch_context(context)
         return before
 
-    def note_fixtures(self, items: List[Any]) -> None:
+    def note_fixtures(self, items: list[Any]) -> None:
         """Every test that asks for a shared fixture uses its lines, not the first one alone."""
         for item in items:
             info = getattr(item, "_fixtureinfo", None)
@@ -169,7 +180,7 @@ class Contexts:
     def protocol_hook(self) -> Any:
         import pytest
 
-        @pytest.hookimpl(hookwrapper=True, tryfirst=True)  # type: ignore[misc, untyped-decorator, unused-ignore]
+        @pytest.hookimpl(hookwrapper=True, tryfirst=True)
         def pytest_runtest_protocol(item: Any) -> Any:
             before = self.switch(item.nodeid)
             yield
@@ -180,7 +191,7 @@ class Contexts:
     def fixture_hook(self) -> Any:
         import pytest
 
-        @pytest.hookimpl(hookwrapper=True, tryfirst=True)  # type: ignore[misc, untyped-decorator, unused-ignore]
+        @pytest.hookimpl(hookwrapper=True, tryfirst=True)
         def pytest_fixture_setup(fixturedef: Any, request: Any) -> Any:
             if fixturedef.scope == "function":
                 yield
@@ -199,7 +210,7 @@ class Contexts:
         """The lines as JSON: context names once, then for each file {line: [their numbers]}."""
         self.measured.stop()
         data = self.measured.get_data()
-        names: Dict[str, int] = {}
+        names: dict[str, int] = {}
         files = {}
         for path in data.measured_files():
             lines = {}
@@ -212,7 +223,7 @@ class Contexts:
 
 
 def fixture_name(definition: Any) -> str:
-    return "@" + definition.baseid + "@" + definition.argname
+    return f"@{definition.baseid}@{definition.argname}"
 
 
 def lend(package: str) -> None:
@@ -254,10 +265,10 @@ def last_line(text: str) -> str:
     return (errors or lines or [""])[-1]
 
 
-def take_request() -> Dict[str, Any]:
+def take_request() -> dict[str, Any]:
     """Reads standard input to its end and leaves nothing of it to be read again."""
     with open(0, "rb", closefd=False) as stream:
-        request: Dict[str, Any] = json.loads(stream.read().decode())
+        request: dict[str, Any] = json.loads(stream.read().decode())
     os.truncate(0, 0)
     empty = os.open(os.devnull, os.O_RDONLY)
     os.dup2(empty, 0)
@@ -269,10 +280,14 @@ def main() -> None:
     request = take_request()
     os.set_inheritable(request["channel"], False)
     send = make_send(request["channel"], request.pop("nonce"))
-    contexts = Contexts(request) if request["coverage"] is not None else None
+    try:
+        contexts = Contexts(request) if request["coverage"] is not None else None
+    except Exception as error:  # a coverage package for another Python fails in any manner
+        send("failed", make_words()(error))
+        return
     import pytest
 
-    plugins: List[Any] = [Reporter(request, send, contexts)]
+    plugins: list[Any] = [Reporter(request, send, contexts)]
     if not request["has_cov"]:
         plugins.append(Unavailable())
     sys.argv = ["pytest"] + request["arguments"]

@@ -9,13 +9,14 @@ from p2assist.experience import Candidate, Experience, Source, Task
 from p2assist.generation.generator import Generator
 from p2assist.harness.tester import Tester
 from p2assist.replay.store import Store
+from p2assist.tasks.functions import meaning
 from p2assist.tasks.rollout import Rollout, rollouts
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
     """What a practice run did. All are counts; candidates are the model's own, without the
-    references. distinct: candidates of different text or task. unusable: tasks whose own code
+    references. distinct: of those, different syntax trees of a task. unusable: tasks whose own code
     did not pass its covering tests when they were run for it; nothing of them is kept."""
 
     tasks: int = 0
@@ -77,7 +78,7 @@ def _keep(rollout: Rollout, store: Store, practised: tuple[str, str, str]) -> Ta
     return Tally(
         tasks=1,
         candidates=len(own),
-        distinct=len({candidate.text for candidate in rollout.candidates[1:]}),
+        distinct=len({meaning(task.apply(c.text)) for c in rollout.candidates[1:]}),
         tested=tested,
         passing_all=sum(report.passes_all for report in own),
         untested=len(own) - tested,

@@ -32,13 +32,13 @@ def refresh_workspace(
     return Refresh(
         state=config.state,
         base=space.base,
-        model=str(space.model_folder),
+        model=space.model_place,
         load=space.load,
         buffer=Buffer(
             space.store,
             config.team.p2value,
             keep=space.split.may_train,
-            digests=space.impact.digests,
+            digests={test.node_id: test.digest for test in space.impact.passing},
             beta=learning.beta,
         ),
         encoder=generator.encoder,

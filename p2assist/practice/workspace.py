@@ -69,6 +69,10 @@ class Workspace:
         """Runs the suite and keeps the new map."""
         with self._bars() as told:
             made = impact_map.build(self.config, progress=told)
+        return self.keep(made)
+
+    def keep(self, made: ImpactMap) -> ImpactMap:
+        """Makes it the workspace's map, now and next time."""
         made.save(self.config)
         self.__dict__["impact"] = made
         return made
@@ -113,15 +117,15 @@ class Workspace:
         return list(islice((t for t in mined if self.split.held_out(function_key(t))), limit))
 
     @cached_property
-    def model_folder(self) -> Path:
-        """Where the base model's files are."""
-        from p2assist.generation.local import folder
+    def model_place(self) -> str:
+        """What transformers loads for the configured model: a folder or a hub name."""
+        from p2assist.generation.local import locate
 
-        return folder(self.config.model)
+        return locate(self.config.model)
 
     @cached_property
     def base(self) -> Base:
-        return Base.from_folder(self.config.model, self.model_folder)
+        return Base.from_model(self.config.model, self.model_place)
 
     def generator(self, adapter: str | None = None) -> LocalGenerator:
         """The model with the Champion, or with the adapter of that name; '' for the base model."""

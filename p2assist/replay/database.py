@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +81,7 @@ def prepare(engine: sa.Engine) -> None:
         return
     # One at a time: switching to WAL does not wait for other connections, it fails.
     with translated(engine.url), FileLock(f"{file}.lock"):
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+        pragma(engine, "journal_mode=WAL")
         _upgrade(engine)
 
 
@@ -103,6 +102,12 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
         connection.begin(),
     ):
         yield connection
+
+
+def pragma(engine: sa.Engine, text: str) -> None:
+    """One of SQLite's that cannot run inside a transaction."""
+    with translated(engine.url), closing(engine.raw_connection()) as connection:
+        connection.cursor().execute(f"PRAGMA {text}")
 
 
 @contextmanager

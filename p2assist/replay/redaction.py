@@ -16,6 +16,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 from p2assist.experience import Candidate, Experience, Feedback, Task, TestReport, digest
@@ -23,16 +24,19 @@ from p2assist.experience import Candidate, Experience, Feedback, Task, TestRepor
 PLACEHOLDER = "x"
 Span = tuple[int, int]
 
-# Limits in bits a character, tuned on the standard library: detect-secrets' own, with a least
-# length, since anything over 20 characters of code words comes near them.
-_BASE64_LIMIT, _HEX_LIMIT, _LEAST = 4.5, 3.0, 20
+# In bits a character: detect-secrets' own. What keeps code words out is the least length of 20,
+# and digits among letters: in the 132,000 lines of the standard library's top level, 5 are taken.
+_BASE64_LIMIT, _HEX_LIMIT = 4.5, 3.0
 _QUOTED = re.compile(r"(['\"])([\w+/=\\-]{20,})\1", re.ASCII)
 _HEX = re.compile(r"[0-9a-fA-F]+\Z")
+# Base64 behind the mark, over lines and pieces of a string; code that only names the mark stays.
 _KEY_BLOCK = re.compile(
-    r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----(.*?)(?:-----END|\Z)", re.DOTALL
+    r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----"
+    r"(?:\\[nr]|[\s\"'+,]|[A-Z][\w-]*: [^\n\"']*\n)*"
+    r"([A-Za-z0-9+/]{16,}={0,2}(?:(?:\\[nr]|[\s\"'+,])+[A-Za-z0-9+/]{2,}={0,2})*)"
 )
 _JWT = re.compile(r"eyJ[\w-]{8,}={0,2}\.[\w-]{8,}={0,2}(?:\.[\w.+/=-]*)?", re.ASCII)
-_MARGIN = " \t\r\n'\"=:"  # some patterns take what stands around the secret
+_BEFORE, _AFTER = " \t\r\n'\"=:", " \t\r\n'\""  # some patterns take what stands around it
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,7 @@ def _find(text: str) -> Iterator[Span]:
 
 def _narrow(text: str, start: int, end: int) -> Span:
     found = text[start:end]
-    return start + len(found) - len(found.lstrip(_MARGIN)), start + len(found.rstrip(_MARGIN))
+    return start + len(found) - len(found.lstrip(_BEFORE)), start + len(found.rstrip(_AFTER))
 
 
 def _assigned(text: str) -> Iterator[Span]:
@@ -148,13 +152,19 @@ def _random(text: str) -> Iterator[Span]:
         detector = use.hexadecimal if _HEX.match(value) else use.base64
         if detector.calculate_shannon_entropy(value) <= detector.entropy_limit:
             continue
-        if len(value) >= _LEAST and _mixed(value) and not any(f(value) for f in use.ignored):
+        if _mixed(value) and not _alphabet(value) and not any(f(value) for f in use.ignored):
             yield match.span(2)
 
 
 def _mixed(value: str) -> bool:
     """Whether there are digits among letters: names and paths of code mostly have none."""
     return any(c.isdigit() for c in value) and any(c.isalpha() for c in value)
+
+
+def _alphabet(value: str) -> bool:
+    """Whether most characters follow the one before: '...XYZ0123456789_' is an alphabet."""
+    steps = sum(ord(b) - ord(a) == 1 for a, b in pairwise(value))
+    return 2 * steps > len(value)
 
 
 @dataclass(slots=True)
@@ -188,7 +198,7 @@ class Redactor:
             task=self.task(e.task),
             candidate=self._candidate(e.task, e.candidate),
             report=report(e.report) if e.report else None,
-            feedback=tuple(self.feedback(e.task, f) for f in e.feedback),
+            feedback=tuple(feedback(e.task, f) for f in e.feedback),
         )
         return e if made == e else made
 
@@ -198,10 +208,6 @@ class Redactor:
         if source == task.source and description == task.description:
             return task
         return replace(task, source=source, description=description)
-
-    def feedback(self, task: Task, feedback: Feedback) -> Feedback:
-        kept = completion(task, feedback.kept)
-        return feedback if kept == feedback.kept else replace(feedback, kept=kept)
 
     def _candidate(self, task: Task, candidate: Candidate) -> Candidate:
         text = completion(task, candidate.text)
@@ -217,6 +223,12 @@ def completion(task: Task, text: str) -> str:
     tail = task.source[task.end : len(task.source) if end < 0 else end]
     inside = redact(head + text + tail)[len(head) : len(head) + len(text)]
     return redact(inside)
+
+
+def feedback(task: Task, feedback: Feedback) -> Feedback:
+    """The feedback with what the user kept redacted in its place."""
+    kept = completion(task, feedback.kept)
+    return feedback if kept == feedback.kept else replace(feedback, kept=kept)
 
 
 def report(report: TestReport) -> TestReport:

@@ -92,40 +92,31 @@ def _number(name: str) -> sa.Column[int]:
     return sa.Column(name, sa.Integer, nullable=False)
 
 
-# SQLite gives the ids of forgotten rows again unless told not to; samplers hold on to ids.
-_KEEP_IDS = {"sqlite_autoincrement": True}
+def _table(name: str, *columns: sa.schema.SchemaItem) -> sa.Table:
+    # SQLite gives the ids of forgotten rows again unless told not to; samplers hold on to ids.
+    return sa.Table(name, metadata, _id(), *columns, sqlite_autoincrement=True)
 
-blobs = sa.Table(  # sources and lists of tests, zlib-compressed, by the SHA-256 of what is in them
+
+blobs = _table(  # sources and lists of tests, zlib-compressed, by the SHA-256 of what is in them
     "blobs",
-    metadata,
-    _id(),
     sa.Column("digest", sa.String(64), nullable=False, unique=True),
     sa.Column("data", sa.LargeBinary, nullable=False),
-    **_KEEP_IDS,
 )
-functions = sa.Table(
+functions = _table(
     "functions",
-    metadata,
-    _id(),
     _text("path"),
     _text("name"),
     sa.UniqueConstraint("path", "name"),
-    **_KEEP_IDS,
 )
-makers = sa.Table(  # who made a candidate
+makers = _table(  # who made a candidate
     "makers",
-    metadata,
-    _id(),
     _text("model"),
     _text("adapter"),
     sa.UniqueConstraint("model", "adapter"),
-    **_KEEP_IDS,
 )
-people = sa.Table("people", metadata, _id(), _text("name", unique=True), **_KEEP_IDS)
-tasks = sa.Table(
+people = _table("people", _text("name", unique=True))
+tasks = _table(
     "tasks",
-    metadata,
-    _id(),
     sa.Column("key", sa.String(32), nullable=False, unique=True),
     sa.Column("given_key", sa.String(32), nullable=False),  # before redaction
     _to("function_id", "functions", index=True),
@@ -136,12 +127,9 @@ tasks = sa.Table(
     _to("tests_id", "blobs"),
     sa.Column("description", Utf8, nullable=False),
     _text("git_commit"),
-    **_KEEP_IDS,
 )
-candidates = sa.Table(  # one row for each Experience
+candidates = _table(  # one row for each Experience
     "candidates",
-    metadata,
-    _id(),
     sa.Column("key", sa.String(32), nullable=False, unique=True),
     sa.Column("given_key", sa.String(32), nullable=False, index=True),
     _to("task_id", "tasks", index=True),
@@ -155,12 +143,9 @@ candidates = sa.Table(  # one row for each Experience
     sa.Column("mass", sa.Float(53)),
     sa.Column("token_ids", sa.LargeBinary),
     sa.Column("created", Instant, nullable=False),
-    **_KEEP_IDS,
 )
-reports = sa.Table(  # the newest of a candidate's is the one that counts
+reports = _table(  # the newest of a candidate's is the one that counts
     "reports",
-    metadata,
-    _id(),
     _to("candidate_id", "candidates"),
     sa.Column("digest", sa.String(32), nullable=False),
     _number("passed"),
@@ -170,12 +155,9 @@ reports = sa.Table(  # the newest of a candidate's is the one that counts
     _text("outcomes"),  # two letters a test: outcome, baseline
     sa.Column("details", sa.LargeBinary, nullable=False),
     sa.UniqueConstraint("candidate_id", "digest"),
-    **_KEEP_IDS,
 )
-events = sa.Table(  # what happened to a candidate: shown, accepted, landed, survived, ...
+events = _table(  # what happened to a candidate: shown, accepted, landed, survived, ...
     "events",
-    metadata,
-    _id(),
     _to("candidate_id", "candidates"),
     sa.Column("digest", sa.String(32), nullable=False),
     _text("kind"),
@@ -183,7 +165,6 @@ events = sa.Table(  # what happened to a candidate: shown, accepted, landed, sur
     _to("person_id", "people", null=True, index=True),
     sa.Column("data", sa.LargeBinary, nullable=False),  # JSON, UTF-8
     sa.UniqueConstraint("candidate_id", "digest"),
-    **_KEEP_IDS,
 )
 practised = sa.Table(  # tasks that a model with its adapter has done
     "practised",

@@ -21,14 +21,12 @@ Counts = Callable[[str, int, int, str], None]  # what, done, of how many, a note
 
 @contextmanager
 def shares(console: Console) -> Iterator[Shares]:
-    """A bar for each thing that is being done, from shares of it."""
+    """One bar; its name is what is being done at the moment."""
     with _bars(console, TextColumn("{task.percentage:>3.0f}%")) as bars:
-        known: dict[str, TaskID] = {}
+        bar = bars.add_task("", total=1.0, note="")
 
         def told(what: str, share: float) -> None:
-            if what not in known:
-                known[what] = bars.add_task(what, total=1.0, note="")
-            bars.update(known[what], completed=share)
+            bars.update(bar, description=what, completed=share)
 
         yield told
 
@@ -49,10 +47,10 @@ def counts(console: Console) -> Iterator[Counts]:
 
 def _bars(console: Console, amount: TextColumn | MofNCompleteColumn) -> Progress:
     return Progress(
-        TextColumn("{task.description:<22}"),
+        TextColumn("{task.description:<22}", markup=False),
         BarColumn(bar_width=30),
         amount,
         TimeElapsedColumn(),
-        TextColumn("[dim]{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", style="dim", markup=False),
         console=console,
     )

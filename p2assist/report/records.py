@@ -74,5 +74,6 @@ def refreshed(result: RefreshResult) -> dict[str, object]:
         "challenger": result.adapter.name,
         "promoted": decision.promote,
         "reason": decision.reason,
-        "trained": asdict(result.trained) | {"sources": dict(result.data.sources)},
+        "trained": asdict(result.trained)
+        | {"adapter": result.adapter.name, "sources": dict(result.data.sources)},
     }

@@ -28,7 +28,7 @@ def candidates(rows: Sequence[CandidateRow], *, tested: bool) -> RenderableType:
         cells += [_rate(row.pass_rate), "-" if row.p2value is None else f"{row.p2value:.3f}"]
         if tested:
             cells.append(_evidence(row.report))
-        table.add_row(*cells)
+        _add(table, *cells)
     return table
 
 
@@ -38,7 +38,8 @@ def experiences(rows: Iterable[tuple[Experience, CandidateRow]]) -> RenderableTy
     for experience, row in rows:
         task = experience.task
         first = experience.candidate.text.partition("\n")
-        table.add_row(
+        _add(
+            table,
             experience.key[:10],
             f"{task.path}:{task.line} {task.function}",
             str(experience.source),
@@ -58,7 +59,7 @@ def experience(one: Experience, row: CandidateRow) -> RenderableType:
     first = task.line - len(above) + 1
     tests = _table("test", "outcome", "message")
     for outcome in one.report.outcomes if one.report else ():
-        tests.add_row(outcome.node_id, _outcome(outcome.outcome), outcome.message)
+        _add(tests, outcome.node_id, _outcome(outcome.outcome), outcome.message)
     said = Text("\n".join(f"{f.at:%Y-%m-%d %H:%M} {f.kind}" for f in one.feedback))
     head = pairs(
         {
@@ -83,7 +84,7 @@ def pairs(values: Mapping[str, object]) -> RenderableType:
     table.add_column(overflow="fold")
     for name, value in values.items():
         shown = f"{value:%Y-%m-%d %H:%M}" if isinstance(value, datetime) else str(value)
-        table.add_row(name, shown)
+        _add(table, name, shown)
     return table
 
 
@@ -99,7 +100,7 @@ def refreshed(result: RefreshResult) -> RenderableType:
         ("samples to the first full pass", "samples_to_pass"),
         ("mean pass rate", "mean_pass_rate"),
     ):
-        table.add_row(name, _number(before[key]), _number(after[key]))
+        _add(table, name, _number(before[key]), _number(after[key]))
     verdict = "promoted" if result.decision.promote else "not promoted"
     style = "green" if result.decision.promote else "yellow"
     return Group(table, Text(f"{verdict}: {result.decision.reason}", style=style))
@@ -110,9 +111,7 @@ def adapters(rows: Iterable[Mapping[str, object]]) -> RenderableType:
     table = _table("", "name", "base model", "created", "note")
     for row in rows:
         star = "*" if row["champion"] else ""
-        table.add_row(
-            star, *(str(row.get(key, "")) for key in ("name", "model", "created", "note"))
-        )
+        _add(table, star, *(str(row.get(key, "")) for key in ("name", "model", "created", "note")))
     return table
 
 
@@ -121,8 +120,13 @@ def checks(rows: Iterable[tuple[str, bool, str, str]]) -> RenderableType:
     table = _table("", "check", "detail", "what to do")
     for name, ok, detail, remedy in rows:
         mark = Text("ok", style="green") if ok else Text("no", style="bold red")
-        table.add_row(mark, name, detail, "" if ok else remedy)
+        _add(table, mark, name, detail, "" if ok else remedy)
     return table
+
+
+def _add(table: Table, *cells: RenderableType) -> None:
+    """A row of cells; in plain strings nothing is markup: `test[a]` is a test's name."""
+    table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))
 
 
 def _table(*columns: str, right: Sequence[str] = ()) -> Table:

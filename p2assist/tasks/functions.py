@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -67,11 +68,22 @@ class Lines:
 def parse(source: str, path: str = "<source>") -> ast.Module:
     """The syntax tree. Raises RepositoryError with path and line where there is none."""
     try:
-        return ast.parse(source)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)  # of somebody's "\\d"
+            return ast.parse(source)
     except (SyntaxError, ValueError, RecursionError) as error:
         line = getattr(error, "lineno", None)
         where = f"{path}:{line}" if line else path
         raise RepositoryError(f"{where} is not valid Python: {error}") from error
+
+
+def meaning(source: str) -> str:
+    """What is the same for sources that differ only in layout and comments: the dumped syntax
+    tree, or the source itself where it does not parse."""
+    try:
+        return ast.dump(parse(source))
+    except RepositoryError:
+        return source
 
 
 @lru_cache(maxsize=256)

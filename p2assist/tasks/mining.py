@@ -32,6 +32,9 @@ class Coverage(Protocol):
     @property
     def paths(self) -> Sequence[str]: ...
 
+    @property
+    def test_files(self) -> Sequence[str]: ...
+
     def covering(self, path: str, first_line: int, last_line: int) -> tuple[CoveringTest, ...]: ...
 
 
@@ -70,10 +73,11 @@ def mine(
 def sources(
     config: Config, impact: Coverage, *, paths: Sequence[str] = ()
 ) -> Iterator[tuple[str, str]]:
-    """(path, source) of the covered files that the settings and `paths` let through."""
+    """(path, source) of the covered files, tests left out, that settings and `paths` let through."""
     wanted = [_spec(globs) for globs in (config.team.paths, paths) if globs]
     barred = _spec(config.team.exclude)
-    for path in sorted(impact.paths):
+    tests = {*impact.test_files, *(p for p in impact.paths if p.endswith("conftest.py"))}
+    for path in sorted(set(impact.paths) - tests):
         file = config.root / path
         if barred.match_file(path) or not all(spec.match_file(path) for spec in wanted):
             continue

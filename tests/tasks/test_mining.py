@@ -37,6 +37,10 @@ class Lines:
     def paths(self) -> Sequence[str]:
         return list(self.table)
 
+    @property
+    def test_files(self) -> Sequence[str]:
+        return ["tests/test_a.py"]
+
     def covering(self, path: str, first_line: int, last_line: int) -> tuple[CoveringTest, ...]:
         most = max(self.table[path].get(n, 0) for n in range(first_line, last_line + 1))
         return tuple(CoveringTest(f"test_{i}") for i in range(most))
@@ -53,7 +57,9 @@ def config(tmp_path: Path) -> Config:
 @pytest.fixture
 def impact() -> Lines:
     covered = dict.fromkeys([3, 4], 2) | dict.fromkeys([10, 11, 12, 13], 500)
-    return Lines({"pkg/a.py": covered, "b.py": {2: 1}})
+    return Lines(
+        {"pkg/a.py": covered, "b.py": {2: 1}, "tests/test_a.py": {1: 1}, "conftest.py": {1: 1}}
+    )
 
 
 def test_only_covered_spans_with_few_enough_tests(config: Config, impact: Lines) -> None:

@@ -144,7 +144,8 @@ def _guards() -> None:
             f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
         )
         op.execute(
-            f"CREATE TRIGGER {table}_kept BEFORE DELETE ON {table} "
+            # The names are this file's own.
+            f"CREATE TRIGGER {table}_kept BEFORE DELETE ON {table} "  # noqa: S608
             "WHEN NOT EXISTS (SELECT 1 FROM forgetting) "
             f"BEGIN SELECT RAISE(ABORT, '{table} is append-only: only forget removes'); END"
         )

@@ -1,0 +1,72 @@
+"""What `p2assist doctor` says of this machine and of the project's interpreter."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+
+from p2assist.config import Config
+from p2assist.errors import HarnessError
+from p2assist.harness import interpreter, sandbox
+
+_OLDEST = (3, 8)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at. remedy: what to do where it is not ok; '' otherwise."""
+
+    name: str
+    ok: bool
+    detail: str = ""
+    remedy: str = ""
+
+
+def checks(config: Config) -> list[Check]:
+    """Isolation, layer by layer, the interpreter and what it can import, and git."""
+    return [*_isolation(config.user.isolation), *_interpreter(config), _git()]
+
+
+def _isolation(wanted: str) -> list[Check]:
+    """The layers of what is used; where nothing can be, those of everything that was tried."""
+    try:
+        chosen = sandbox.detect(wanted)
+    except HarnessError as error:
+        tried = ("namespaces", "landlock") if wanted == "auto" else (wanted,)
+        layers = [(name, layer) for name in tried for layer in sandbox.examine(name).layers]
+        failed = [Check(f"{n}: {la.name}", la.holds, la.detail, la.remedy) for n, la in layers]
+        return [Check("isolation", False, str(error), layers[0][1].remedy), *failed]
+    off = chosen.name == "none"
+    remedy = 'remove isolation = "none" from your settings' if off else ""
+    head = Check("isolation", not off, chosen.name, remedy)
+    return [head, *(Check(f"  {la.name}", la.holds, la.detail, la.remedy) for la in chosen.layers)]
+
+
+def _interpreter(config: Config) -> list[Check]:
+    try:
+        found = interpreter.find(config)
+    except HarnessError as error:
+        return [Check("interpreter", False, str(error), "give the project's Python with --python")]
+    version = ".".join(str(part) for part in found.version)
+    old = found.version[:2] < _OLDEST
+    remedy = "Python 3.8 or newer is needed" if old else ""
+    coverage = found.coverage or "p2assist lends its own"
+    return [
+        Check("interpreter", not old, f"{found.python} (Python {version})", remedy),
+        Check("pytest", True, found.pytest),
+        Check("coverage", True, coverage),
+    ]
+
+
+def _git() -> Check:
+    path = shutil.which("git")
+    if not path:
+        return Check("git", False, "not found", "install git: commits are not recorded without it")
+    try:
+        said = subprocess.run(
+            [path, "--version"], capture_output=True, text=True, timeout=30, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Check("git", False, str(error), "reinstall git")
+    return Check("git", said.returncode == 0, said.stdout.strip())

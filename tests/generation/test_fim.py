@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import pytest
+
+from p2assist.generation.fim import PLAIN, TEMPLATES, template_for
+from p2assist.generation.vocabulary import Vocabulary
+
+PIPES = ["<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>"]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "family"),
+    [
+        (
+            [*PIPES, "<|endoftext|>", "<|fim_pad|>", "<|file_sep|>", "<|repo_name|>"],
+            "qwen2.5-coder",
+        ),
+        ([*PIPES, "<bos>", "<eos>", "<|file_separator|>"], "codegemma"),
+        ([*PIPES, "<|endoftext|>", "<|file_sep|>"], "pocket"),
+        (["<fim_prefix>", "<fim_middle>", "<fim_suffix>", "<file_sep>"], "starcoder2"),
+        (["<s>", "</s>", "▁<PRE>", "▁<SUF>", "▁<MID>", "▁<EOT>"], "codellama"),
+        (["<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>"], "deepseek-coder"),  # noqa: RUF001
+        (["<s>", "</s>", "a"], "plain"),
+        (["<|fim_prefix|>", "<|fim_middle|>"], "plain"),
+    ],
+)
+def test_a_family_is_known_by_its_tokens_whatever_its_name(tokens: list[str], family: str) -> None:
+    assert template_for(tokens).family == family
+    assert template_for(tokens, "org/pocket-qwen-codegemma").family == family
+
+
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [
+        ("google/codegemma-2b", "codegemma"),
+        ("/models/Qwen2.5-Coder-0.5B/", "qwen2.5-coder"),
+        ("C:\\models\\pocket", "pocket"),
+        ("pocket/other", "qwen2.5-coder"),
+    ],
+)
+def test_the_name_decides_where_the_tokens_do_not(name: str, family: str) -> None:
+    assert template_for(PIPES, name).family == family
+
+
+@pytest.mark.parametrize(
+    ("family", "wanted"),
+    [
+        ("qwen2.5-coder", "<|fim_prefix|>P<|fim_suffix|>S<|fim_middle|>"),
+        ("codegemma", "<bos><|fim_prefix|>P<|fim_suffix|>S<|fim_middle|>"),
+        ("pocket", "<|fim_suffix|>S<|fim_prefix|>P"),
+        ("starcoder2", "<fim_prefix>P<fim_suffix>S<fim_middle>"),
+        ("codellama", "<s>▁<PRE>P▁<SUF>S▁<MID>"),
+        (
+            "deepseek-coder",
+            "<｜begin▁of▁sentence｜><｜fim▁begin｜>P<｜fim▁hole｜>S<｜fim▁end｜>",  # noqa: RUF001
+        ),
+    ],
+)
+def test_the_layout_is_the_familys(family: str, wanted: str) -> None:
+    template = next(t for t in TEMPLATES if t.family == family)
+    names = [*template.tokens, "P", "S"]
+
+    class Ids:
+        def id_of(self, token: str) -> int:
+            return names.index(token)
+
+        def __contains__(self, token: object) -> bool:
+            return token in names
+
+    ids = template.layout([names.index("P")], [names.index("S")], Ids())
+    assert "".join(names[i] for i in ids) == wanted
+
+
+def test_plain_is_the_prefix_alone(vocabulary: Vocabulary) -> None:
+    assert PLAIN.layout([7, 8], [9], vocabulary) == (7, 8)
+
+
+def test_a_config_may_ask_for_plain_and_keeps_the_familys_ends_and_context() -> None:
+    tokens = [*PIPES, "<|endoftext|>", "<|file_sep|>"]
+    asked = template_for(tokens, asked="plain")
+    pocket = template_for(tokens)
+    assert not asked.infills and pocket.infills
+    assert (asked.ends, asked.context) == (pocket.ends, pocket.context)
+    assert template_for(tokens, asked="starcoder2").family == "starcoder2"
+    assert template_for(["a"], asked="plain") is PLAIN

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from p2assist.experience import SpanKind, Task
+from p2assist.generation.fim import PLAIN, TEMPLATES, template_for
+from p2assist.generation.prompt import PromptEncoder
+from p2assist.generation.vocabulary import Vocabulary
+
+MakeTask = Callable[..., Task]
+POCKET = next(template for template in TEMPLATES if template.family == "pocket")
+LONG = "".join(f"line_{number} = {number}\n" for number in range(400))
+
+
+@pytest.fixture
+def encoder(vocabulary: Vocabulary) -> PromptEncoder:
+    return PromptEncoder(vocabulary, POCKET, 120, vocabulary.known(POCKET.ends))
+
+
+def parts(encoder: PromptEncoder, vocabulary: Vocabulary, task: Task) -> tuple[str, str]:
+    """The suffix and the prefix that stand in a prompt of pocket's."""
+    ids = encoder.prompt(task)
+    assert ids[0] == vocabulary.id_of("<|fim_suffix|>")
+    middle = ids.index(vocabulary.id_of("<|fim_prefix|>"))
+    return vocabulary.text(ids[1:middle]), vocabulary.text(ids[middle + 1 :])
+
+
+def test_the_fixture_is_recognised_as_pocket(vocabulary: Vocabulary) -> None:
+    assert template_for(vocabulary) is POCKET
+
+
+def test_a_short_file_is_shown_whole(
+    encoder: PromptEncoder, vocabulary: Vocabulary, task: MakeTask
+) -> None:
+    made = task("def f(x):\n    return |x + 1|\n\nf(2)\n")
+    assert parts(encoder, vocabulary, made) == ("\n\nf(2)\n", "def f(x):\n    return ")
+
+
+def test_the_reference_changes_nothing(encoder: PromptEncoder, task: MakeTask) -> None:
+    with_it, without = task("a = |secret_answer|\n"), task("a = |\n")
+    assert encoder.prompt(with_it) == encoder.prompt(without)
+
+
+def test_a_long_file_keeps_whole_lines_around_the_cursor(
+    encoder: PromptEncoder, vocabulary: Vocabulary, task: MakeTask
+) -> None:
+    made = task(f"{LONG}here = |\n{LONG}")
+    suffix, prefix = parts(encoder, vocabulary, made)
+    assert made.prefix.endswith(prefix) and made.suffix.startswith(suffix)
+    assert made.prefix[: -len(prefix)].endswith("\n") and suffix.endswith("\n")
+    assert len(encoder.prompt(made)) <= encoder.size
+    assert len(vocabulary.encode(prefix)) > 3 * len(vocabulary.encode(suffix)) > 0
+
+
+@pytest.mark.parametrize("size", [16, 40, 400])
+def test_no_prompt_is_longer_than_its_budget(
+    vocabulary: Vocabulary, task: MakeTask, size: int
+) -> None:
+    encoder = PromptEncoder(vocabulary, POCKET, size, (0,))
+    for text in (f"{LONG}here = |\n{LONG}", "x" * 9000 + "|" + "y" * 9000, "|", "é" * 900 + "|"):
+        assert 0 < len(encoder.prompt(task(text))) <= size
+
+
+def test_a_line_longer_than_the_budget_keeps_what_is_next_to_the_cursor(
+    encoder: PromptEncoder, vocabulary: Vocabulary, task: MakeTask
+) -> None:
+    line = "value(" + ", ".join(map(str, range(900)))
+    made = task(f"first\n{line}|{line}\nlast")
+    suffix, prefix = parts(encoder, vocabulary, made)
+    assert line.endswith(prefix) and line.startswith(suffix) and prefix and suffix
+
+
+def test_a_model_that_does_not_infill_sees_the_prefix_alone(
+    vocabulary: Vocabulary, task: MakeTask
+) -> None:
+    encoder = PromptEncoder(vocabulary, PLAIN, 100, (0,))
+    assert vocabulary.text(encoder.prompt(task("f(|\nb"))) == "f("
+    assert encoder.prompt(task("|\nb")) == (0,)  # nothing to go on from: its end token
+
+
+def test_plain_text_leaves_the_last_blank_for_the_answer(
+    vocabulary: Vocabulary, task: MakeTask
+) -> None:
+    encoder = PromptEncoder(vocabulary, PLAIN, 100, (0,))
+    made = task("def f():\n    return |x|\n")
+    assert encoder.lead(made) == " "
+    assert vocabulary.text(encoder.prompt(made)) == "def f():\n    return"
+    assert all(vocabulary.text(w).startswith(" x\n") for w in encoder.spellings(made, "x"))
+    assert encoder.lead(task("f(|")) == ""
+
+
+def test_a_model_that_infills_is_shown_the_last_blank(
+    encoder: PromptEncoder, task: MakeTask
+) -> None:
+    assert encoder.lead(task("return |x|\n")) == ""
+
+
+def test_the_target_is_the_answer_and_the_first_end_token(
+    encoder: PromptEncoder, vocabulary: Vocabulary, task: MakeTask
+) -> None:
+    end = vocabulary.id_of("<|endoftext|>")
+    assert encoder.target(task("|"), "x + 1") == (*vocabulary.encode("x + 1"), end)
+
+
+def test_a_line_may_end_at_a_newline_that_its_last_token_holds(
+    encoder: PromptEncoder, vocabulary: Vocabulary, task: MakeTask
+) -> None:
+    ways = encoder.spellings(task("|"), "if f(x):")
+    ended = [vocabulary.bytes_of(way) for way in ways]
+    assert b"if f(x):" in ended and b"if f(x):\n" in ended
+    assert all(not set(way[:-1]) & vocabulary.newlines for way in ways)
+    assert len(set(ways)) == len(ways)
+
+
+def test_a_block_is_spelled_with_end_tokens_only(
+    encoder: PromptEncoder, vocabulary: Vocabulary, task: MakeTask
+) -> None:
+    block = task("|", SpanKind.BLOCK)
+    ways = encoder.spellings(block, "a\nb")
+    assert {way[-1] for way in ways} == set(encoder.ends)
+    plain = replace(encoder, template=PLAIN)
+    assert [vocabulary.text(way) for way in plain.spellings(block, "a\nb")] == ["a\nb\n"]
