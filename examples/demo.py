@@ -10,18 +10,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
-import subprocess
 import sys
-import tarfile
-import tempfile
 import time
-import venv
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from rich.console import Console
 
+from benchmarks.packages import TOOLZ, interpreter, unpacked
 from p2assist.config import Config, load
 from p2assist.errors import P2AssistError
 from p2assist.practice.driver import Tally, practise
@@ -30,43 +26,9 @@ from p2assist.practice.setup import prepare
 from p2assist.practice.workspace import Workspace
 from p2assist.report import progress, records, tables
 
-TOOLZ = "toolz==1.2.0"
-TOOLZ_HASH = "sha256:9667a038e9d6ecba37995e26cb2f59ec6420b6ad8dd9677de59db9b956b08490"
-PYTEST = "pytest==9.2.0"
-PLACE = Path(".demo")
 RESULT = Path(".p2assist/demo.json")
 K = 8
 err = Console(stderr=True)
-
-
-def fetch(place: Path) -> Path:
-    """toolz's sources, unpacked anew; the archive is kept for the next time."""
-    archives = place / "archives"
-    if not list(archives.glob("toolz-*.tar.gz")):
-        with tempfile.TemporaryDirectory() as folder:
-            pins = Path(folder) / "pins.txt"
-            pins.write_text(f"{TOOLZ} --hash={TOOLZ_HASH}\n")
-            pip = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "-q"]
-            pip += ["--no-deps", "--no-binary", ":all:", "--require-hashes", "-r", str(pins)]
-            subprocess.run([*pip, "-d", str(archives)], check=True)
-    (archive,) = archives.glob("toolz-*.tar.gz")
-    root = place / archive.name.removesuffix(".tar.gz")
-    shutil.rmtree(root, ignore_errors=True)
-    with tarfile.open(archive) as tar:
-        tar.extractall(place, filter="data")
-    return root
-
-
-def environment(place: Path) -> Path:
-    """An interpreter with pytest and nothing else: the project's own, p2assist is not in it."""
-    folder = place / "venv"
-    python = folder / "bin" / "python"
-    if not (folder / ".ready").exists():
-        venv.create(folder, with_pip=True, clear=True)
-        pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "-q", PYTEST]
-        subprocess.run(pip, check=True)
-        (folder / ".ready").touch()
-    return python.absolute()
 
 
 def settings(root: Path, python: Path) -> Config:
@@ -82,7 +44,7 @@ def main() -> None:
     parser.add_argument("--held-out", type=int, default=120, help="tasks to evaluate on")
     given = parser.parse_args()
     start = time.monotonic()
-    root, python = fetch(PLACE), environment(PLACE)
+    root, python = unpacked(TOOLZ), interpreter()
     bars = lambda: progress.shares(err)  # noqa: E731
     with Workspace(settings(root, python), bars=bars) as space:
         err.print(tables.pairs(prepare(space).lines()))

@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Protocol
 
 from pydantic import TypeAdapter, ValidationError
 
-from p2assist.errors import HarnessError, LearningError
+from p2assist.errors import LearningError
 from p2assist.experience import Candidate, Task, TestReport
 from p2assist.generation.generator import Generator
+from p2assist.harness.tester import Tester
+from p2assist.tasks.rollout import rollouts
 from p2assist.tasks.splits import function_key
 
 Summary = dict[str, float | int | None]
-_AHEAD = 4  # tasks decoded before their candidates are asked for
-
-
-class Tests(Protocol):
-    """What is asked of the harness: reports in the order of the (task, text) pairs, drawn from
-    the iterable as workers come free."""
-
-    def test_many(self, pairs: Iterable[tuple[Task, str]]) -> Iterator[TestReport]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +147,7 @@ _ADAPTER = TypeAdapter(Evaluation)
 
 def evaluate(
     generator: Generator,
-    tester: Tests,
+    tester: Tester,
     tasks: Sequence[Task],
     *,
     k: int = 8,
@@ -163,57 +155,18 @@ def evaluate(
 ) -> Evaluation:
     """Complete each task with k beams and test every candidate, in the model's own order.
 
-    Generation runs in a thread of its own, a few tasks ahead, while the tester's processes work.
-    progress: called with (tasks done, tasks). Raises what the generator and the tester raise.
+    The tester's processes work while the next tasks are decoded. progress: called with (tasks
+    done, tasks). Raises what the generator and the tester raise.
     """
     start = time.monotonic()
     results: list[TaskResult] = []
-    pool = ThreadPoolExecutor(1, thread_name_prefix="generate")
-    try:
-        for task, reports in _tested(_generated(generator, tasks, k, pool), tester):
-            results.append(TaskResult.from_reports(task, reports))
-            if progress:
-                progress(len(results), len(tasks))
-    finally:
-        pool.shutdown(cancel_futures=True)
+
+    def propose(task: Task) -> list[Candidate]:
+        return generator.generate(task, beams=k)[:k]
+
+    for rollout in rollouts(propose, tester, tasks):
+        results.append(TaskResult.from_reports(rollout.task, rollout.reports))
+        if progress:
+            progress(len(results), len(tasks))
     seconds = time.monotonic() - start
     return Evaluation(generator.model, generator.adapter, k, tuple(results), seconds)
-
-
-def _generated(
-    generator: Generator, tasks: Iterable[Task], k: int, pool: ThreadPoolExecutor
-) -> Iterator[tuple[Task, list[Candidate]]]:
-    waiting: deque[tuple[Task, Future[list[Candidate]]]] = deque()
-    for task in tasks:
-        waiting.append((task, pool.submit(generator.generate, task, beams=k)))
-        if len(waiting) > _AHEAD:
-            first, future = waiting.popleft()
-            yield first, future.result()[:k]
-    for first, future in waiting:
-        yield first, future.result()[:k]
-
-
-def _tested(
-    generated: Iterator[tuple[Task, list[Candidate]]], tester: Tests
-) -> Iterator[tuple[Task, list[TestReport]]]:
-    """Each task with the reports of its candidates, in order, as soon as the last has come."""
-    sent: deque[tuple[Task, int]] = deque()  # its candidates are under test
-
-    def pairs() -> Iterator[tuple[Task, str]]:
-        for task, candidates in generated:
-            sent.append((task, len(candidates)))
-            for candidate in candidates:
-                yield task, candidate.text
-
-    reports: list[TestReport] = []
-    for report in tester.test_many(pairs()):
-        while sent and sent[0][1] == 0:
-            yield sent.popleft()[0], []
-        reports.append(report)
-        if sent and len(reports) == sent[0][1]:
-            yield sent.popleft()[0], reports
-            reports = []
-    if reports or any(count for _, count in sent):
-        raise HarnessError("the tester left out reports of candidates it was given")
-    for task, _ in sent:
-        yield task, []

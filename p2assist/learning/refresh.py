@@ -17,7 +17,8 @@ from p2assist.config import GenerationConfig, LearningConfig
 from p2assist.errors import LearningError
 from p2assist.experience import Task
 from p2assist.generation.generator import Generator
-from p2assist.learning.evaluate import Evaluation, Tests, evaluate
+from p2assist.harness.tester import Tester
+from p2assist.learning.evaluate import Evaluation, evaluate
 from p2assist.learning.examples import Draws, Encoder, Example, TrainingSet, training_set
 from p2assist.learning.gate import Decision, decide
 from p2assist.learning.objectives import objective
@@ -84,7 +85,7 @@ class Refresh:
     load: Callable[[Path | None, str], Generator]
     buffer: Draws
     encoder: Encoder
-    tester: Tests
+    tester: Tester
     split: Split
     held_out: Sequence[Task]
     settings: LearningConfig

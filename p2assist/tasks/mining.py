@@ -73,7 +73,7 @@ def mine(
 def sources(
     config: Config, impact: Coverage, *, paths: Sequence[str] = ()
 ) -> Iterator[tuple[str, str]]:
-    """(path, source) of the covered files, tests left out, that settings and `paths` let through."""
+    """(path, source) of the covered files that settings and `paths` let through; no tests."""
     wanted = [_spec(globs) for globs in (config.team.paths, paths) if globs]
     barred = _spec(config.team.exclude)
     tests = {*impact.test_files, *(p for p in impact.paths if p.endswith("conftest.py"))}

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from p2assist.errors import HarnessError
 from p2assist.experience import Candidate, Task, TestReport
 from p2assist.harness.tester import Tester
 
@@ -36,7 +37,8 @@ def rollouts(
     """Rollouts in the order of the tasks.
 
     propose runs in the calling thread, while the tester's processes work on earlier candidates;
-    how far it runs ahead is the tester's to say (it pulls what it can use).
+    how far it runs ahead is the tester's to say (it pulls what it can use). Raises HarnessError
+    where the tester gives fewer reports than it was given candidates.
     """
     pending: deque[_Pending] = deque()
 
@@ -52,6 +54,8 @@ def rollouts(
         pending[0].reports.append(report)
         yield from _finished(pending)
     yield from _finished(pending)
+    if pending:
+        raise HarnessError("the tester left out reports of candidates that it was given")
 
 
 def _finished(pending: deque[_Pending]) -> Iterator[Rollout]:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import threading
 
 import pytest
 
@@ -74,26 +73,6 @@ def test_progress_counts_tasks(make_task, tester):
     assert seen == [(n, 12) for n in range(1, 13)]
 
 
-def test_generation_goes_on_while_tests_run(make_task, make_report):
-    """The tester holds the first candidate until a later task has been decoded."""
-    decoded = threading.Event()
-
-    class Generator(FakeGenerator):
-        def generate(self, task, *, beams=8):
-            if task.function == "f3":
-                decoded.set()
-            return super().generate(task, beams=beams)
-
-    class Tester:
-        def test_many(self, pairs):
-            for _ in pairs:
-                assert decoded.wait(60)
-                yield make_report(1)
-
-    tasks = [make_task(f"f{n}") for n in range(5)]
-    assert evaluate(Generator(), Tester(), tasks).pass_at(1) == 1.0
-
-
 def test_a_generators_error_is_not_swallowed(make_task, tester):
     class Broken(FakeGenerator):
         def generate(self, task, *, beams=8):
@@ -101,7 +80,6 @@ def test_a_generators_error_is_not_swallowed(make_task, tester):
 
     with pytest.raises(ModelError, match="no weights"):
         evaluate(Broken(), tester, [make_task()] * 3)
-    assert not [t for t in threading.enumerate() if t.name.startswith("generate")]
 
 
 def test_a_missing_report_is_an_error(make_task, make_report):
