@@ -40,8 +40,8 @@ def settings(root: Path, python: Path) -> Config:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tasks", type=int, default=120, help="tasks to practise")
-    parser.add_argument("--held-out", type=int, default=120, help="tasks to evaluate on")
+    parser.add_argument("--tasks", type=int, default=180, help="tasks to practise")
+    parser.add_argument("--held-out", type=int, default=150, help="tasks to evaluate on")
     given = parser.parse_args()
     start = time.monotonic()
     root, python = unpacked(TOOLZ), interpreter()

@@ -86,7 +86,7 @@ class LocalGenerator:
         Raises ModelError where the model cannot be loaded, AdapterError where the adapter cannot.
         """
         place = locate(model)
-        with _quiet():
+        with quiet():
             tokenizer = _pretrained(AutoTokenizer, model, place)
             backend = getattr(tokenizer, "backend_tokenizer", None)
             if backend is None:
@@ -282,7 +282,7 @@ def _threads(most: int) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """No progress bars and no advice of transformers on the user's terminal."""
     level = transformers_logging.get_verbosity()
     bars = transformers_logging.is_progress_bar_enabled()

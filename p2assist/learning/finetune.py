@@ -13,8 +13,7 @@ import shutil
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
@@ -32,10 +31,10 @@ from transformers import (
     set_seed,
 )
 from transformers.trainer_callback import TrainerControl, TrainerState
-from transformers.utils import logging as transformers_logging
 
 from p2assist.config import LearningConfig
 from p2assist.errors import LearningError, ModelError
+from p2assist.generation.local import quiet
 from p2assist.learning.examples import Example
 from p2assist.learning.objectives import Objective, objective
 from p2assist.learning.storage import digest_of, read_json, write_atomic
@@ -81,7 +80,7 @@ def finetune(
         return Trained(adapter=done, **stored)
     start = time.monotonic()
     _keep_freed_memory()
-    with _quiet():
+    with quiet():
         set_seed(settings.seed)
         trainer = _trainer(_load(model, settings), examples, settings, out, progress)
         checkpoint = _checkpoint(out)
@@ -107,21 +106,6 @@ def _keep_freed_memory() -> None:
     if mallopt:  # absent in musl
         for option, value in _MALLOC:
             mallopt(option, value)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No progress bars and no advice of transformers on the user's terminal."""
-    level = transformers_logging.get_verbosity()
-    bars = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(level)
-        if bars:
-            transformers_logging.enable_progress_bar()
 
 
 def _load(model: str, settings: LearningConfig) -> Any:
