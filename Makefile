@@ -18,6 +18,7 @@ lint: $(INSTALLED)
 	$(BIN)/lint-imports
 
 bench: $(INSTALLED)  ## every figure that the README states
+	$(BIN)/python -m benchmarks.practice
 	$(BIN)/python -m benchmarks.replay
 
 $(INSTALLED): pyproject.toml constraints.txt

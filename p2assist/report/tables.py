@@ -23,7 +23,7 @@ def candidates(rows: Sequence[CandidateRow], *, tested: bool) -> RenderableType:
     if tested:
         table.add_column("evidence")
     for number, row in enumerate(rows, 1):
-        code = Syntax(row.text or "(nothing)", "python", background_color="default")
+        code = Syntax(row.text or "(nothing)", "python", background_color="default", word_wrap=True)
         cells: list[RenderableType] = [str(number), code, f"{row.possibility:.3f}"]
         cells += [_rate(row.pass_rate), "-" if row.p2value is None else f"{row.p2value:.3f}"]
         if tested:
