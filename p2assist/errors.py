@@ -5,9 +5,11 @@ P2AssistError                 the base; its text is shown to the user as it is
 ├── RepositoryError           the repository cannot be worked on (no tests, broken syntax, no path)
 ├── HarnessError              the tests cannot be run
 │   ├── IsolationError        nothing on this machine isolates a candidate: testing is refused
-│   └── BaselineError         the suite does not pass (or does not collect) before any candidate
+│   ├── BaselineError         the suite does not pass (or does not collect) before any candidate
+│   └── StoppedError          the caller wanted no report any more
 ├── ModelError                a model cannot be found, loaded or used
-│   └── AdapterError          an adapter is missing, damaged, or made for another base model
+│   ├── AdapterError          an adapter is missing, damaged, or made for another base model
+│   └── CancelledError        the caller wanted no completion any more
 ├── StoreError                the replay store cannot be read or written
 │   ├── SchemaError           it was written by another version of p2assist
 │   └── CorruptStoreError     its file is damaged
@@ -39,12 +41,20 @@ class BaselineError(HarnessError):
     """The suite gives no usable baseline: nothing collects, or nothing passes."""
 
 
+class StoppedError(HarnessError):
+    """The caller wanted no report any more."""
+
+
 class ModelError(P2AssistError):
     """A model cannot be found, loaded or used."""
 
 
 class AdapterError(ModelError):
     """An adapter is missing, damaged, or made for another base model."""
+
+
+class CancelledError(ModelError):
+    """The caller wanted no completion any more."""
 
 
 class StoreError(P2AssistError):

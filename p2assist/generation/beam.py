@@ -18,6 +18,7 @@ from transformers import DynamicCache
 from p2assist.experience import SpanKind
 from p2assist.generation.cache import fork, select
 from p2assist.generation.merge import Beam, clean
+from p2assist.generation.request import FREE, Control
 from p2assist.generation.stop import StopRule
 from p2assist.generation.vocabulary import Vocabulary
 
@@ -59,6 +60,7 @@ class BeamSearch:
         beams: int,
         max_tokens: int,
         lead: str = "",
+        control: Control = FREE,
     ) -> list[Beam]:
         """The finished beams in the order they finished; several may spell one text.
 
@@ -74,6 +76,7 @@ class BeamSearch:
         pool = _Pool(beams)
         logits = logits[None]
         for step in range(max_tokens):
+            control.check()
             scores = torch.tensor([beam.score for beam in live], device=logits.device)
             totals = scores[:, None] + torch.log_softmax(logits.float(), -1)
             if step == 0 and lead:
@@ -83,6 +86,8 @@ class BeamSearch:
                 pool.add(self._beam(child, rule))
             live = self._extend(live, totals + bias, rule, beams, pool)
             if not live or pool.settled(live[0].score) or step == max_tokens - 1:
+                break
+            if control.expired:
                 break
             select(cache, [beam.row for beam in live])
             last = torch.tensor([[beam.ids[-1]] for beam in live], device=logits.device)

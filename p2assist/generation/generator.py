@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from p2assist.experience import Candidate, Task
+from p2assist.generation.request import FREE, Context, Control
 
 
 class Generator(Protocol):
@@ -22,11 +23,14 @@ class Generator(Protocol):
     @property
     def adapter(self) -> str: ...
 
-    def generate(self, task: Task, *, beams: int = 8) -> list[Candidate]:
+    def generate(
+        self, task: Task, *, beams: int = 8, context: Context = (), control: Control = FREE
+    ) -> list[Candidate]:
         """At most `beams` candidates of different texts, best first by logprob.
 
-        Only task.prefix, task.suffix, task.kind and task.path may be looked at: the reference
-        must never reach the prompt. Raises ModelError where the model fails.
+        Of the task only prefix, suffix, kind and path may be looked at: the reference must never
+        reach the prompt. context: what the prompt may hold besides, as far as it fits.
+        Raises ModelError where the model fails, CancelledError as control says.
         """
         ...
 
@@ -48,7 +52,10 @@ class FakeGenerator:
     model: str = "fake"
     adapter: str = ""
 
-    def generate(self, task: Task, *, beams: int = 8) -> list[Candidate]:
+    def generate(
+        self, task: Task, *, beams: int = 8, context: Context = (), control: Control = FREE
+    ) -> list[Candidate]:
+        control.check()
         texts = self.answers.get(task.reference, ("pass", task.reference, "return None"))
         return self._candidates(dict.fromkeys(texts))[:beams]
 

@@ -24,6 +24,7 @@ from p2assist.generation.beam import BeamSearch
 from p2assist.generation.fim import FimTemplate, template_for
 from p2assist.generation.merge import mass, merge
 from p2assist.generation.prompt import PromptEncoder
+from p2assist.generation.request import FREE, Context, Control
 from p2assist.generation.stop import StopRule
 from p2assist.generation.vocabulary import Vocabulary
 from p2assist.pocket import weights_path
@@ -103,7 +104,9 @@ class LocalGenerator:
         vocabulary = Vocabulary(backend, size=rows, special=(*template.tokens, *template.ends))
         return cls(network, vocabulary, template, model=model, adapter=adapter_name, config=config)
 
-    def generate(self, task: Task, *, beams: int = 8) -> list[Candidate]:
+    def generate(
+        self, task: Task, *, beams: int = 8, context: Context = (), control: Control = FREE
+    ) -> list[Candidate]:
         """At most `beams` candidates of different texts, best first by logprob.
 
         logprob and num_tokens count all that the beam wrote, its stop token included.
@@ -111,7 +114,9 @@ class LocalGenerator:
         prompt, rule = self.encoder.prompt(task), StopRule.from_task(task)
         most, lead = self.max_tokens(task.kind), self.encoder.lead(task)
         with _failures(self.model), _threads(self._most_threads):
-            found = self._search.run(prompt, rule, beams=beams, max_tokens=most, lead=lead)
+            found = self._search.run(
+                prompt, rule, beams=beams, max_tokens=most, lead=lead, control=control
+            )
         return merge(found, limit=beams, model=self.model, adapter=self.adapter)
 
     def score(self, task: Task, texts: Sequence[str]) -> list[Candidate]:

@@ -18,9 +18,10 @@ from io import BytesIO
 from typing import Protocol
 
 from p2assist.config import Config
-from p2assist.errors import HarnessError
+from p2assist.errors import HarnessError, StoppedError
 from p2assist.experience import CoveringTest, Outcome, Task, TestOutcome, TestReport
 from p2assist.harness import refusal, sources, tree
+from p2assist.harness.demand import WHOLE, Demand
 from p2assist.harness.impact import ImpactMap
 from p2assist.harness.mapping import COMPILED
 from p2assist.harness.outcomes import Verdict
@@ -39,9 +40,10 @@ _REMEMBERED = 20_000  # reports kept in memory
 class Tester(Protocol):
     """Anything that says how a candidate does on the task's covering tests."""
 
-    def test(self, task: Task, text: str) -> TestReport:
+    def test(self, task: Task, text: str, demand: Demand = WHOLE) -> TestReport:
         """The report of one candidate, its text put in the task's span. Raises HarnessError
-        where the tests cannot be run; whatever the candidate does is in the report."""
+        where the tests cannot be run, StoppedError as the demand says; whatever the candidate
+        does is in the report."""
         ...
 
     def test_many(self, pairs: Iterable[tuple[Task, str]]) -> Iterator[TestReport]:
@@ -58,23 +60,22 @@ class FakeTester:
         default=lambda task, text, node_id: text == task.reference
     )
 
-    def test(self, task: Task, text: str) -> TestReport:
+    def test(self, task: Task, text: str, demand: Demand = WHOLE) -> TestReport:
         if not task.tests:
             return TestReport(isolation="fake", reason=NO_TEST)
-        outcomes = []
+        outcomes: list[TestOutcome] = []
         for test in task.tests:
             said = self.verdict(task, text, test.node_id)
             if isinstance(said, bool):
                 said = Outcome.PASSED if said else Outcome.FAILED
-            outcomes.append(TestOutcome(test.node_id, said, digest=test.digest))
+            outcome = TestOutcome(test.node_id, said, digest=test.digest)
+            outcomes.append(outcome)
+            if demand.on_outcome:
+                demand.on_outcome(outcome)
         return TestReport(tuple(outcomes), level="fake", isolation="fake")
 
     def test_many(self, pairs: Iterable[tuple[Task, str]]) -> Iterator[TestReport]:
         return (self.test(task, text) for task, text in pairs)
-
-
-class _StoppedError(Exception):
-    """The caller has gone away before the run was over."""
 
 
 class SubprocessTester:
@@ -103,8 +104,8 @@ class SubprocessTester:
         """The sandbox's name."""
         return self._suite.box.isolation.name
 
-    def test(self, task: Task, text: str) -> TestReport:
-        return self._test(task, text, threading.Event())
+    def test(self, task: Task, text: str, demand: Demand = WHOLE) -> TestReport:
+        return self._test(task, text, demand.stop or threading.Event())
 
     def test_many(self, pairs: Iterable[tuple[Task, str]]) -> Iterator[TestReport]:
         """See Tester. Closing the iterator, or an exception in the caller, ends every run."""
@@ -169,7 +170,7 @@ class SubprocessTester:
                 raise
         try:
             return running.result()
-        except (_StoppedError, CancelledError, KeyboardInterrupt):
+        except (StoppedError, CancelledError, KeyboardInterrupt):
             if stop.is_set():
                 raise
             return self._run(task, applied, stop)  # it was another caller who went away
@@ -195,7 +196,7 @@ class SubprocessTester:
         started = time.perf_counter()
         transcript, ending = self._suite.run(run, stop=stop)
         if ending.how == "abort" and stop.is_set():
-            raise _StoppedError
+            raise StoppedError("the test run was stopped")
         unreported = _unreported(ending)
         verdicts = {node_id: transcript.verdict(node_id, unreported) for node_id in wanted}
         report = self._report(task.tests, verdicts)
