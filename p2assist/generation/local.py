@@ -22,14 +22,13 @@ from p2assist.experience import Candidate, SpanKind, Task
 from p2assist.generation import adapter as adapters
 from p2assist.generation.beam import BeamSearch
 from p2assist.generation.fim import FimTemplate, template_for
+from p2assist.generation.location import locate
 from p2assist.generation.merge import mass, merge
 from p2assist.generation.prompt import PromptEncoder
 from p2assist.generation.request import FREE, Context, Control
 from p2assist.generation.stop import StopRule
 from p2assist.generation.vocabulary import Vocabulary
-from p2assist.pocket import weights_path
 
-POCKET = "pocket"
 MOST_CONTEXT = 2048
 """Tokens of prompt and answer where the settings say nothing: a model that knows more would be
 slow long before it is full."""
@@ -158,30 +157,6 @@ class LocalGenerator:
             model=self.model,
             adapter=self.adapter,
         )
-
-
-def locate(model: str) -> str:
-    """The folder, or the hub name, that transformers loads for the configured name.
-
-    Raises ModelError where the name says a folder and there is none.
-    """
-    if model == POCKET:
-        folder = weights_path()
-        if not (folder / "config.json").is_file():
-            raise ModelError(
-                f"the embedded model is missing ({folder}): install p2assist again, or make the "
-                "weights with `python -m p2assist.pocket.build`"
-            )
-        return str(folder)
-    folder = Path(model).expanduser()
-    if folder.is_dir():
-        return str(folder)
-    if folder.is_absolute() or model.startswith((".", "~")) or model.count("/") > 1:
-        raise ModelError(
-            f"there is no model in {folder}: give a folder with config.json, model.safetensors and "
-            "tokenizer.json, a name on the Hugging Face hub, or 'pocket'"
-        )
-    return model
 
 
 def _pretrained(kind: Any, model: str, place: str, **options: Any) -> Any:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from p2assist.config import Config
 from p2assist.experience import Task
+from p2assist.generation.location import locate
 from p2assist.harness import impact as impact_map
 from p2assist.harness.impact import ImpactMap
 from p2assist.harness.tester import SubprocessTester
@@ -119,8 +120,6 @@ class Workspace:
     @cached_property
     def model_place(self) -> str:
         """What transformers loads for the configured model: a folder or a hub name."""
-        from p2assist.generation.local import locate
-
         return locate(self.config.model)
 
     @cached_property
