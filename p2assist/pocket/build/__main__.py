@@ -12,7 +12,7 @@ from p2assist.pocket import weights_path
 from . import card, corpus, tokenizer
 from .recipe import DEFAULT, Recipe
 
-STAGES = ("corpus", "tokenizer", "train", "export", "evaluate")
+STAGES = ("corpus", "tokenizer", "train", "export", "evaluate", "gguf")
 
 # Read once, when the process starts. Without glibc's every large tensor is mapped and
 # unmapped anew, which costs up to half the time; with OpenMP's threads that wait sleep
@@ -33,10 +33,22 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--config", type=Path, default=DEFAULT, help="recipe file")
     parser.add_argument("--workdir", type=Path, default=Path("pocket-work"))
     parser.add_argument(
-        "--weights", type=Path, default=weights_path(), help="what export writes, evaluate reads"
+        "--weights",
+        type=Path,
+        default=weights_path(),
+        help="what export writes, evaluate and gguf read",
+    )
+    parser.add_argument(
+        "--precision", default="f32", choices=("f32", "f16", "bf16"), help="of a GGUF file"
     )
     options = parser.parse_args(arguments)
     options.workdir.mkdir(parents=True, exist_ok=True)
+    if options.stage == "gguf":
+        from . import gguf
+
+        file = options.workdir / f"pocket-{options.precision}.gguf"
+        print(gguf.write(options.weights, file, precision=options.precision))  # noqa: T201
+        return
     run(options.stage, Recipe.from_file(options.config), options.workdir, options.weights)
 
 
