@@ -189,14 +189,6 @@ def test_a_hub_model_that_is_not_here_says_how_to_fetch_it(
     assert all(call["trust_remote_code"] is False for call in calls)
 
 
-def test_a_source_tree_without_weights_says_how_to_get_them(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(local, "weights_path", lambda: tmp_path / "weights")
-    with pytest.raises(ModelError, match=r"embedded model is missing.*p2assist\.pocket\.build"):
-        LocalGenerator.load("pocket")
-
-
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
 def test_a_damaged_model_is_a_model_error(tiny: Path, tmp_path: Path, name: str) -> None:
     folder = shutil.copytree(tiny, tmp_path / "broken")
