@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test bench lint clean
+.PHONY: demo test bench lint e2e-setup e2e clean
 
 demo: $(INSTALLED)  ## the whole loop on a real package
 	$(BIN)/python -m examples.demo
@@ -21,6 +21,12 @@ bench: $(INSTALLED)  ## every figure that the README states
 	$(BIN)/python -m benchmarks.practice
 	$(BIN)/python -m benchmarks.replay
 
+e2e-setup: $(INSTALLED)  ## fetch the real editors into .e2e/ (once; root, node 20 or later)
+	tests/e2e/setup.sh
+
+e2e: $(INSTALLED)  ## drive the real VS Code and the real Neovim; screenshots in .e2e/shots/
+	$(BIN)/python -m pytest -m e2e tests/e2e
+
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "p2assist needs Python 3.11+")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -28,4 +34,4 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf .venv .demo .p2assist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .demo .e2e .p2assist .mypy_cache .ruff_cache .pytest_cache
