@@ -93,7 +93,7 @@ def complete(
 
     with _workspace(repo, model=model, python=python) as space:
         task = task_at(space.config, Place.parse(place), kind, space.impact if test else None)
-        candidates = space.generator(_adapter(adapter)).generate(task, beams=beams)
+        candidates = space.completer(_adapter(adapter)).generate(task, beams=beams)
         reports: list[Any] = [None] * len(candidates)
         if test:
             reports = list(space.tester.test_many((task, c.text) for c in candidates))

@@ -134,8 +134,9 @@ class Candidate:
     logprob: sum of the log-probabilities, in nats, of the num_tokens tokens that the best beam
     of this text generated, its stop token (the end token or the token that held the newline)
     included. mass: log of the summed probability of all beams that spell the same text, in nats
-    (>= logprob). token_ids: the tokens of text alone, as that beam spelled it. rank: 0-based
-    place among its siblings, best first. model, adapter: names; adapter is '' for the base model.
+    (>= logprob). token_ids: the tokens of text alone, as that beam spelled it; () where they are
+    not known, or text was changed after decoding (see generation.postprocess). rank: 0-based place
+    among its siblings, best first. model, adapter: names; adapter is '' for the base model.
     """
 
     text: str

@@ -134,6 +134,12 @@ class Workspace:
             chosen = self.registry.get(adapter, self.base) if adapter else None
         return self.load(chosen.path if chosen else None, chosen.name if chosen else "")
 
+    def completer(self, adapter: str | None = None) -> Generator:
+        """The generator of completions for people: what it gives is post-processed."""
+        from p2assist.generation.postprocess import Postprocessed
+
+        return Postprocessed(self.generator(adapter))
+
     def load(self, adapter: Path | None, name: str) -> LocalGenerator:
         """The model with the adapter in that folder. Imports torch: the one slow import."""
         from p2assist.generation.local import LocalGenerator
