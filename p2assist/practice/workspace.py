@@ -135,10 +135,11 @@ class Workspace:
         return self.load(chosen.path if chosen else None, chosen.name if chosen else "")
 
     def completer(self, adapter: str | None = None) -> Generator:
-        """The generator of completions for people: what it gives is post-processed."""
+        """The generator of completions for people: post-processed, and kept for typing ahead."""
         from p2assist.generation.postprocess import Postprocessed
+        from p2assist.generation.typed_ahead import TypedAhead
 
-        return Postprocessed(self.generator(adapter))
+        return TypedAhead(Postprocessed(self.generator(adapter)))
 
     def load(self, adapter: Path | None, name: str) -> LocalGenerator:
         """The model with the adapter in that folder. Imports torch: the one slow import."""
