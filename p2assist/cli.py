@@ -20,7 +20,7 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from p2assist import __version__
-from p2assist.errors import P2AssistError
+from p2assist.errors import ModelError, P2AssistError
 from p2assist.experience import SpanKind
 
 if TYPE_CHECKING:
@@ -93,7 +93,8 @@ def complete(
 
     with _workspace(repo, model=model, python=python) as space:
         task = task_at(space.config, Place.parse(place), kind, space.impact if test else None)
-        candidates = space.completer(_adapter(adapter)).generate(task, beams=beams)
+        completer = space.completer(_adapter(adapter), say=_say)
+        candidates = completer.generate(task, beams=beams)
         reports: list[Any] = [None] * len(candidates)
         if test:
             reports = list(space.tester.test_many((task, c.text) for c in candidates))
@@ -202,6 +203,35 @@ def status(repo: Repo = HERE, as_json: Json = False) -> None:
     with _workspace(repo) as space:
         found = look(space)
     _show(found, tables.pairs(found), as_json)
+
+
+@app.command(epilog="Example: p2assist serve --status")
+def serve(
+    show: Annotated[bool, typer.Option("--status", help="How it is, without starting it.")] = False,
+    stop: Annotated[bool, typer.Option("--stop", help="Have it finish and leave.")] = False,
+    idle: Annotated[
+        float, typer.Option("--idle", min=0, help="Leave after so many seconds. [the settings']")
+    ] = 0.0,
+    as_json: Json = False,
+) -> None:
+    """The user's model process: it holds the model for every editor window and command.
+
+    It is started when it is first needed and leaves when idle; by hand it runs in the foreground.
+    """
+    from p2assist.config import load_user
+    from p2assist.generation.serve import process
+    from p2assist.generation.serve.client import ModelProcess
+    from p2assist.generation.serve.place import Place
+    from p2assist.report import records, tables
+
+    if stop:
+        found: dict[str, object] = {"stopped": ModelProcess().stop()}
+        _show(found, "it has left" if found["stopped"] else "none runs", as_json)
+    elif show:
+        found = records.process(ModelProcess().status())
+        _show(found, tables.pairs(found), as_json)
+    elif process.serve(Place.of_user(), idle=idle or load_user().serve.idle):
+        raise ModelError("a model process runs already: `p2assist serve --status` shows it")
 
 
 @app.command(epilog="Example: p2assist doctor --json")
@@ -325,6 +355,10 @@ def _workspace(repo: Path, *, model: str = "", python: str = "") -> Iterator[Wor
     config = load(repo, model=model, python=python)
     with Workspace(config, bars=lambda: progress.shares(_console(stderr=True))) as space:
         yield space
+
+
+def _say(words: str) -> None:
+    _console(stderr=True).print(f"{words} ...")
 
 
 def _adapter(name: str) -> str | None:

@@ -109,6 +109,18 @@ class TeamConfig:
 
 
 @dataclass(config=_STRICT, kw_only=True)
+class ServeConfig:
+    """The user's model process. enabled: whether commands share it; else each loads the model
+    itself. idle: seconds without a request after which it leaves."""
+
+    enabled: bool = True
+    idle: float = 900.0
+
+    def __post_init__(self) -> None:
+        _need(self.idle > 0, "serve.idle", self.idle, "above 0")
+
+
+@dataclass(config=_STRICT, kw_only=True)
 class UserConfig:
     """The user's config.toml: what no repository may set.
 
@@ -123,6 +135,7 @@ class UserConfig:
     isolation: Literal["auto", "namespaces", "landlock", "none"] = "auto"
     python: str = ""
     store: str = ""
+    serve: ServeConfig = field(default_factory=ServeConfig)
 
 
 @dataclass(config=_STRICT, kw_only=True)
@@ -182,10 +195,15 @@ def load(root: Path, *, model: str = "", python: str = "") -> Config:
     else:
         table = table.get("tool", {}).get("p2assist", table)
     # A setting of the user's in the repository's file is an attack or a mistake: say which it is.
-    for name in ("isolation", "python", "store", "models"):
+    for name in ("isolation", "python", "store", "models", "serve"):
         if name in table:
             raise ConfigError(f"{file}: {name!r} may only be set by the user, in {user_file()}")
     team = _parse(TeamConfig, table, file)
+    return Config(root=root, team=team, user=load_user(model=model, python=python))
+
+
+def load_user(*, model: str = "", python: str = "") -> UserConfig:
+    """The user's own settings, with what the environment and the arguments say instead."""
     env = os.environ.get
     mine = dict(_read(user_file()))
     for name, value in (
@@ -196,7 +214,7 @@ def load(root: Path, *, model: str = "", python: str = "") -> Config:
     ):
         if value:
             mine[name] = value
-    return Config(root=root, team=team, user=_parse(UserConfig, mine, user_file()))
+    return _parse(UserConfig, mine, user_file())
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,10 +50,23 @@ def environment(root: Path) -> dict[str, str]:
     """Without the settings of whoever runs the tests; with this interpreter for the project."""
     mine = {k: v for k, v in os.environ.items() if not k.startswith("P2ASSIST_")}
     return mine | {
+        "P2ASSIST_RUNTIME": os.environ["P2ASSIST_RUNTIME"],
         "P2ASSIST_CONFIG": str(root.parent / "config.toml"),
         "P2ASSIST_PYTHON": sys.executable,
         "COLUMNS": "120",
     }
+
+
+def served(*arguments: str) -> Any:
+    """What `p2assist serve` says."""
+    done = subprocess.run(
+        [sys.executable, "-m", "p2assist.cli", "serve", *arguments, "--json"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return json.loads(done.stdout)
 
 
 def value(*arguments: str, root: Path) -> object:
@@ -92,6 +106,30 @@ def test_complete_without_tests_says_so(shop: Path) -> None:
     assert isinstance(rows, list)
     assert {row["evidence"] for row in rows} == {"not tested"}
     assert {row["pass_rate"] for row in rows} == {None}
+
+
+def test_completions_share_one_model_process(shop: Path) -> None:
+    assert command("complete", "basket/text.py:10:12", root=shop).returncode == 0
+    first = served("--status")
+    assert command("complete", "basket/text.py:10:12", root=shop).returncode == 0
+    second = served("--status")
+    assert first["running"]
+    assert second["pid"] == first["pid"]
+    assert [m["model"] for m in second["models"]] == ["pocket"]
+    assert f"pid {first['pid']}" in str(value("status", root=shop))
+    assert served("--stop") == {"stopped": True}
+    assert served("--status") == {"running": False}
+    assert served("--stop") == {"stopped": False}
+
+
+def test_without_the_process_the_model_is_loaded_here(shop: Path) -> None:
+    config = shop.parent / "alone.toml"
+    config.write_text("[serve]\nenabled = false\n")
+    done = command(
+        "complete", "basket/text.py:10:12", root=shop, env={"P2ASSIST_CONFIG": str(config)}
+    )
+    assert done.returncode == 0
+    assert served("--status") == {"running": False}
 
 
 def test_practice_keeps_experience_and_goes_on(shop: Path) -> None:

@@ -10,6 +10,12 @@ from p2assist.pocket import weights_path
 POCKET = "pocket"
 
 
+def absolute(model: str) -> str:
+    """The name as a process in another folder understands it."""
+    folder = Path(model).expanduser()
+    return str(folder.resolve()) if model != POCKET and folder.is_dir() else model
+
+
 def locate(model: str) -> str:
     """The folder, or the hub name, that transformers loads for the configured name.
 

@@ -23,6 +23,12 @@ def status(space: Workspace) -> dict[str, object]:
     else:
         fresh = "" if known.fresh(config.root) else ", files have changed since"
         found["map"] = f"{len(known.tests)} tests, {len(known.paths)} files{fresh}"
+    running = space.process.status()
+    if running is None:
+        found["model process"] = "none: it starts when it is needed"
+    else:
+        held = ", ".join(model.model for model in running.models) or "no model"
+        found["model process"] = f"pid {running.pid}, {running.rss_mb:.0f} MiB, holds {held}"
     stats = space.store.stats()
     found["experiences"] = stats.candidates
     found["tested"] = stats.tested

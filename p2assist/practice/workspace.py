@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING
 from p2assist.config import Config
 from p2assist.experience import Task
 from p2assist.generation.location import locate
+from p2assist.generation.serve.client import ModelProcess, Say, ServedGenerator
+from p2assist.generation.serve.place import supported
 from p2assist.harness import impact as impact_map
 from p2assist.harness.impact import ImpactMap
 from p2assist.harness.tester import SubprocessTester
@@ -25,13 +28,29 @@ from p2assist.tasks.splits import Split, function_key
 if TYPE_CHECKING:
     from p2assist.generation.generator import Generator
     from p2assist.generation.local import LocalGenerator
+    from p2assist.generation.typed_ahead import TypedAhead
 
+Chosen = tuple[Path | None, str]  # an adapter's folder and name; (None, '') for the base model
 Progress = Callable[[str, float], None]  # what is being done, and the share of it, 0..1
 
 
 @contextmanager
 def _silent() -> Iterator[Progress]:
     yield lambda what, share: None
+
+
+class _Champion:
+    """The Champion's folder and name at each call; its files are checked when it is a new one."""
+
+    def __init__(self, registry: Registry, base: Base) -> None:
+        self._registry, self._base = registry, base
+        self._known: Chosen = (None, "")
+
+    def __call__(self) -> Chosen:
+        if self._registry.champion_name != self._known[1]:
+            found = self._registry.champion(self._base)
+            self._known = (found.path, found.name) if found else (None, "")
+        return self._known
 
 
 class Workspace:
@@ -134,12 +153,42 @@ class Workspace:
             chosen = self.registry.get(adapter, self.base) if adapter else None
         return self.load(chosen.path if chosen else None, chosen.name if chosen else "")
 
-    def completer(self, adapter: str | None = None) -> Generator:
-        """The generator of completions for people: post-processed, and kept for typing ahead."""
+    def completer(
+        self, adapter: str | None = None, *, window: str = "", say: Say | None = None
+    ) -> TypedAhead:
+        """The generator of completions for people: post-processed, and kept for typing ahead.
+
+        It asks the user's model process, where that is on. window: of an editor, whose newer
+        requests supersede older ones. say: told why an answer takes a while.
+        """
         from p2assist.generation.postprocess import Postprocessed
         from p2assist.generation.typed_ahead import TypedAhead
 
-        return TypedAhead(Postprocessed(self.generator(adapter)))
+        shared = self.config.user.serve.enabled and supported()
+        inner: Generator = self.generator(adapter) if not shared else self.served(adapter)
+        if isinstance(inner, ServedGenerator):
+            inner = replace(inner, window=window, say=say)
+        return TypedAhead(Postprocessed(inner))
+
+    @cached_property
+    def process(self) -> ModelProcess:
+        """The user's model process; nothing is started yet."""
+        return ModelProcess(idle=self.config.user.serve.idle)
+
+    def served(self, adapter: str | None = None) -> ServedGenerator:
+        """The same as generator(), by the user's model process: no torch here, and no waiting
+        where an editor has it loaded. With adapter None a new Champion serves the next request.
+
+        Practice, evaluation and refresh take generator(): they keep the processor busy for long,
+        with adapters that nobody else wants, and would stand between an editor and its answers.
+        """
+        chosen = _Champion(self.registry, self.base) if adapter is None else self._fixed(adapter)
+        settings = self.config.team.generation
+        return ServedGenerator(self.config.model, self.process, settings=settings, chosen=chosen)
+
+    def _fixed(self, name: str) -> Callable[[], Chosen]:
+        chosen = self.registry.get(name, self.base) if name else None
+        return lambda: (chosen.path, chosen.name) if chosen else (None, "")
 
     def load(self, adapter: Path | None, name: str) -> LocalGenerator:
         """The model with the adapter in that folder. Imports torch: the one slow import."""

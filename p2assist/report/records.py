@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from p2assist.experience import Candidate, Experience, TestReport
+from p2assist.generation.serve.messages import Report
 from p2assist.learning.refresh import RefreshResult
 from p2assist.p2value import P2Settings, ordering, p2value, possibility
 
@@ -60,6 +61,15 @@ def ranked(
 def of(experience: Experience, settings: P2Settings) -> CandidateRow:
     """A stored experience's row."""
     return row(experience.candidate, experience.report, settings)
+
+
+def process(report: Report | None) -> dict[str, object]:
+    """The user's model process, for people and for --json; None is one that does not run."""
+    if report is None:
+        return {"running": False}
+    found = asdict(report)
+    del found["say"]
+    return {"running": True} | found | {"rss_mb": round(report.rss_mb, 1)}
 
 
 def refreshed(result: RefreshResult) -> dict[str, object]:
