@@ -1,25 +1,22 @@
 """Fill-in-the-middle templates: how each family of models is asked for the text at a cursor.
 
 Sources: the families' model cards and, for Code Llama, its paper (arXiv 2308.12950, section 2.3)
-and transformers' CodeLlamaTokenizer. A model is recognised by the special tokens of its
-vocabulary first, and by its name only where those leave a choice.
+and transformers' CodeLlamaTokenizer; for files of a repository Qwen2.5-Coder's card ("repository
+level code completion") and StarCoder2's paper (arXiv 2402.19173, section 5.2). CodeGemma's card
+names its separator and no more: its files are laid out as Qwen's. A model is recognised by the
+special tokens of its vocabulary first, and by its name only where those leave a choice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Literal
 
 from p2assist.errors import ModelError
+from p2assist.generation.section import TEMPLATE, Section
 
-
-class Ids(Protocol):
-    """The part of a vocabulary that a template needs."""
-
-    def id_of(self, token: str) -> int: ...
-
-    def __contains__(self, token: object) -> bool: ...
+_REPOSITORY = "repository"  # a name for every repository: what it is called helps no model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +29,11 @@ class FimTemplate:
     the tokens that end a middle; the first is what training puts there. marks, lacks: tokens that
     tell the family from others with the same three. suffix_share: most of the prompt that the
     suffix may take, 0..1. context: tokens the family was trained on, 0 to ask the model's config.
+
+    Of repository context: context_share: most of the prompt that it may take, 0..1; 0 where it
+    hurts. repository: the token before the repository's name. file: the token between files, ''
+    to give context as comments. files: where the files stand, before the first of the family's
+    tokens or within the prefix.
     """
 
     family: str
@@ -45,6 +47,10 @@ class FimTemplate:
     lacks: tuple[str, ...] = ()
     suffix_share: float = 0.25
     context: int = 0
+    context_share: float = 0.25
+    repository: str = ""
+    file: str = ""
+    files: Literal["before", "within"] = "within"
 
     @property
     def infills(self) -> bool:
@@ -56,18 +62,50 @@ class FimTemplate:
         """The tokens that a prompt of this template is built from."""
         return tuple(t for t in (self.begin, self.prefix, self.suffix, self.middle) if t)
 
+    @property
+    def marked(self) -> tuple[str, ...]:
+        """Those, and the tokens that introduce repository context."""
+        return (*self.tokens, self.repository, self.file)
+
     def layout(
-        self, prefix: Sequence[int], suffix: Sequence[int], vocabulary: Ids
-    ) -> tuple[int, ...]:
-        """The prompt's token ids from those of its two parts, in the family's order."""
+        self, prefix: Section, suffix: Section, files: Sequence[Section] = (), *, path: str = ""
+    ) -> tuple[Section, ...]:
+        """The prompt's sections in the family's order, without the ids of its own tokens.
 
-        def special(token: str) -> list[int]:
-            return [vocabulary.id_of(token)] if token and token in vocabulary else []
-
-        before = [*special(self.prefix), *prefix]
-        after = [*special(self.suffix), *suffix] if self.infills else []
+        files: repository context, each as `shown` makes it. path: of the file that is completed;
+        it is told where there is context.
+        """
+        about = [*self._files(files, path)]
+        inner = about if self.files == "within" else []
+        before = [*_special(self.prefix), *inner, prefix]
+        after = [*_special(self.suffix), suffix] if self.infills else []
         parts = after + before if self.suffix_first else before + after
-        return (*special(self.begin), *parts, *special(self.middle))
+        outer = about if self.files == "before" else []
+        return (*_special(self.begin), *outer, *parts, *_special(self.middle))
+
+    def shown(self, path: str, text: str) -> str:
+        """What stands in the prompt for a piece of the file at path."""
+        lines = f"{path}\n{text.rstrip()}\n"
+        if self.file:
+            return lines
+        return "".join(f"# {line}".rstrip() + "\n" for line in lines.splitlines())
+
+    def _files(self, files: Sequence[Section], path: str) -> Iterable[Section]:
+        if not files:
+            return
+        if self.repository:
+            yield from _special(self.repository)
+            yield Section(TEMPLATE, f"{_REPOSITORY}\n")
+        for section in files:
+            yield from _special(self.file)
+            yield section
+        if self.file:
+            yield from _special(self.file)
+            yield Section(TEMPLATE, f"{path}\n")
+
+
+def _special(token: str) -> tuple[Section, ...]:
+    return (Section(TEMPLATE, token),) if token else ()
 
 
 PLAIN = FimTemplate(family="plain", ends=("<|endoftext|>", "</s>", "<eos>"))
@@ -81,6 +119,9 @@ TEMPLATES = (
         middle="<|fim_middle|>",
         ends=("<|endoftext|>", "<|fim_pad|>", "<|file_sep|>", "<|repo_name|>", "<|im_end|>"),
         marks=("<|fim_pad|>",),
+        repository="<|repo_name|>",
+        file="<|file_sep|>",
+        files="before",
     ),
     FimTemplate(
         family="codegemma",
@@ -90,6 +131,8 @@ TEMPLATES = (
         begin="<bos>",
         ends=("<|file_separator|>", "<eos>"),
         marks=("<|file_separator|>",),
+        file="<|file_separator|>",
+        files="before",
     ),
     FimTemplate(
         family="pocket",
@@ -101,6 +144,7 @@ TEMPLATES = (
         lacks=("<|fim_pad|>", "<|file_separator|>"),
         suffix_share=0.2,  # trained on 100 of 512 tokens at most
         context=512,
+        file="<|file_sep|>",
     ),
     FimTemplate(
         family="starcoder2",
@@ -108,6 +152,9 @@ TEMPLATES = (
         suffix="<fim_suffix>",
         middle="<fim_middle>",
         ends=("<|endoftext|>", "<file_sep>", "<fim_pad>"),
+        repository="<repo_name>",
+        file="<file_sep>",
+        files="before",
     ),
     FimTemplate(
         family="codellama",
@@ -137,7 +184,8 @@ def template_for(vocabulary: Container[str], name: str = "", *, asked: str = "")
     """
     found = _recognised(vocabulary, name)
     if asked == PLAIN.family and found is not PLAIN:
-        return replace(PLAIN, begin=found.begin, ends=found.ends, context=found.context)
+        kept = ("begin", "ends", "context", "context_share", "file")
+        return replace(PLAIN, **{name: getattr(found, name) for name in kept})
     return _family(asked) if asked else found
 
 

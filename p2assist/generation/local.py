@@ -110,7 +110,7 @@ class LocalGenerator:
 
         logprob and num_tokens count all that the beam wrote, its stop token included.
         """
-        prompt, rule = self.encoder.prompt(task), StopRule.from_task(task)
+        prompt, rule = self.encoder.prompt(task, context), StopRule.from_task(task)
         most, lead = self.max_tokens(task.kind), self.encoder.lead(task)
         with _failures(self.model), _threads(self._most_threads):
             found = self._search.run(

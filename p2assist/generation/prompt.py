@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from p2assist.experience import SpanKind, Task
+from p2assist.generation import budget, window
 from p2assist.generation.fim import FimTemplate
+from p2assist.generation.request import Context
+from p2assist.generation.section import PREFIX, SUFFIX, TEMPLATE, Section
 
-_CHARACTERS_PER_TOKEN = 8  # generous: what is too much is cut after it is tokenised
+_STEPS = 8  # in which a window as long as the prompt would be left behind
+_AROUND = 8  # tokens that introduce context: a name for the repository, separators
 _BLANK_LINES = 3  # that a tokenizer may join with the end of a line, itself included
 
 
@@ -20,6 +24,8 @@ class Encoding(Protocol):
 
     @property
     def newlines(self) -> Container[int]: ...
+
+    def bytes_of(self, ids: Sequence[int]) -> bytes: ...
 
     def holding(self, ids: Sequence[int], size: int) -> int: ...
 
@@ -41,20 +47,75 @@ class PromptEncoder:
     size: int
     ends: tuple[int, ...]
 
-    def prompt(self, task: Task) -> tuple[int, ...]:
-        """The prompt of the task. Only task.prefix and task.suffix are looked at.
+    def prompt(self, task: Task, context: Context = ()) -> tuple[int, ...]:
+        """The prompt of the task. Only task.prefix, task.suffix and task.path are looked at.
+
+        Never empty: a model needs something to go on from.
+        """
+        ids = (token for section in self.sections(task, context) for token in section.ids)
+        return tuple(ids) or self.ends[:1]
+
+    def sections(self, task: Task, context: Context = ()) -> tuple[Section, ...]:
+        """The parts of the prompt of the task, in order.
 
         The prefix keeps its end and the suffix its beginning, both cut at the ends of lines
-        where a line fits at all. The suffix gets at most its template's share, the prefix the rest.
-        Never empty: a model needs something to go on from.
+        where a line fits at all. Context gets at most its template's share, the suffix at most
+        its own, the prefix the rest. From one keystroke to the next all stays the same up to the
+        cursor, but for a step of the window's start now and then.
         """
         room = max(self.size - len(self.template.tokens), 1)
         after: list[int] = []
-        before = task.prefix.removesuffix(self.lead(task))
         if self.template.infills:
-            after = self._suffix(task.suffix, int(room * self.template.suffix_share))
-        ids = self._prefix(before, room - len(after))
-        return self.template.layout(ids, after, self.vocabulary) or self.ends[:1]
+            most = int(room * self.template.suffix_share)
+            after = window.after(task.suffix, most, self._glued)
+        room -= len(after)
+        step = max(self.size // _STEPS, 1)
+        files, reserved = self._context(context, task.path, room, step)
+        text = task.prefix.removesuffix(self.lead(task))
+        before = window.before(text, room - reserved, step, self.vocabulary.encode)
+        if files:
+            unseen = budget.without(context, self._text(before) + self._text(after))
+            files = self._chosen(unseen, _size(files))
+        parts = self.template.layout(
+            self._section(PREFIX, before, task.path),
+            self._section(SUFFIX, after, task.path),
+            files,
+            path=task.path,
+        )
+        return tuple(self._known(part) for part in parts)
+
+    def _context(
+        self, context: Context, path: str, room: int, step: int
+    ) -> tuple[list[Section], int]:
+        """What of the context fits, and the tokens to keep for it: whole steps, so that a name
+        more or less does not move the prefix."""
+        most = min(int(self.size * self.template.context_share), room // 2)
+        around = len(self._glued(f"{path}\n")) + len(context) + _AROUND
+        files = self._chosen(context, most - around)
+        taken = _size(files) + around
+        return files, min(-(-taken // step) * step, most) if files else 0
+
+    def _chosen(self, context: Context, most: int) -> list[Section]:
+        return budget.chosen(context, most, self.template.shown, self._glued)
+
+    def _known(self, section: Section) -> Section:
+        """The section with ids: of the family's own tokens, those that the vocabulary has."""
+        if section.kind != TEMPLATE:
+            return section
+        if section.text not in self.template.marked:
+            return replace(section, ids=tuple(self._glued(section.text)))
+        if section.text not in self.vocabulary:
+            return replace(section, text="")
+        return replace(section, ids=(self.vocabulary.id_of(section.text),))
+
+    def _section(self, kind: str, ids: Sequence[int], path: str) -> Section:
+        return Section(kind, self._text(ids), tuple(ids), path)
+
+    def _text(self, ids: Sequence[int]) -> str:
+        return self.vocabulary.bytes_of(ids).decode("utf-8", "replace")
+
+    def _glued(self, text: str) -> list[int]:
+        return self.vocabulary.encode(text, glued=True)
 
     def lead(self, task: Task) -> str:
         """What the prompt leaves out of the prefix's end, so that an answer has to begin with it.
@@ -96,27 +157,6 @@ class PromptEncoder:
         stops = (at for at, token in enumerate(ids) if token in self.vocabulary.newlines)
         return tuple(ids[: next(stops, len(ids)) + 1])
 
-    def _prefix(self, text: str, most: int) -> list[int]:
-        tail = text[-most * _CHARACTERS_PER_TOKEN :]
-        lines = tail.splitlines(keepends=True)
-        if len(tail) < len(text) and len(lines) > 1:
-            lines = lines[1:]
-        ids = self._ids(lines)
-        while len(ids) > most and len(lines) > 1:
-            lines = lines[max(1, len(lines) * (len(ids) - most) // len(ids)) :]
-            ids = self._ids(lines)
-        return ids[-most:]
 
-    def _suffix(self, text: str, most: int) -> list[int]:
-        head = text[: most * _CHARACTERS_PER_TOKEN]
-        lines = head.splitlines(keepends=True)
-        if len(head) < len(text) and len(lines) > 1:
-            lines = lines[:-1]
-        ids = self._ids(lines, glued=True)
-        while len(ids) > most and len(lines) > 1:
-            lines = lines[: -max(1, len(lines) * (len(ids) - most) // len(ids))]
-            ids = self._ids(lines, glued=True)
-        return ids[:most]
-
-    def _ids(self, lines: list[str], *, glued: bool = False) -> list[int]:
-        return self.vocabulary.encode("".join(lines), glued=glued)
+def _size(sections: Sequence[Section]) -> int:
+    return sum(len(section.ids) for section in sections)

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from p2assist.generation.fim import PLAIN, TEMPLATES, template_for
-from p2assist.generation.vocabulary import Vocabulary
+from p2assist.generation.fim import PLAIN, TEMPLATES, FimTemplate, template_for
+from p2assist.generation.section import Section
 
 PIPES = ["<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>"]
 
@@ -58,21 +58,54 @@ def test_the_name_decides_where_the_tokens_do_not(name: str, family: str) -> Non
 )
 def test_the_layout_is_the_familys(family: str, wanted: str) -> None:
     template = next(t for t in TEMPLATES if t.family == family)
-    names = [*template.tokens, "P", "S"]
-
-    class Ids:
-        def id_of(self, token: str) -> int:
-            return names.index(token)
-
-        def __contains__(self, token: object) -> bool:
-            return token in names
-
-    ids = template.layout([names.index("P")], [names.index("S")], Ids())
-    assert "".join(names[i] for i in ids) == wanted
+    assert laid_out(template) == wanted
 
 
-def test_plain_is_the_prefix_alone(vocabulary: Vocabulary) -> None:
-    assert PLAIN.layout([7, 8], [9], vocabulary) == (7, 8)
+def laid_out(template: FimTemplate, *files: tuple[str, str]) -> str:
+    shown = [Section("open", template.shown(path, text), path=path) for path, text in files]
+    parts = template.layout(Section("prefix", "P"), Section("suffix", "S"), shown, path="c.py")
+    return "".join(part.text for part in parts)
+
+
+@pytest.mark.parametrize(
+    ("family", "wanted"),
+    [
+        (
+            "qwen2.5-coder",
+            "<|repo_name|>repository\n<|file_sep|>a.py\nx\ny\n<|file_sep|>b.py\nz\n<|file_sep|>c.py\n"
+            "<|fim_prefix|>P<|fim_suffix|>S<|fim_middle|>",
+        ),
+        (
+            "starcoder2",
+            "<repo_name>repository\n<file_sep>a.py\nx\ny\n<file_sep>b.py\nz\n<file_sep>c.py\n"
+            "<fim_prefix>P<fim_suffix>S<fim_middle>",
+        ),
+        (
+            "codegemma",
+            "<bos><|file_separator|>a.py\nx\ny\n<|file_separator|>b.py\nz\n<|file_separator|>c.py\n"
+            "<|fim_prefix|>P<|fim_suffix|>S<|fim_middle|>",
+        ),
+        (
+            "pocket",
+            "<|fim_suffix|>S<|fim_prefix|><|file_sep|>a.py\nx\ny\n<|file_sep|>b.py\nz\n"
+            "<|file_sep|>c.py\nP",
+        ),
+        (
+            "codellama",
+            "<s>▁<PRE># a.py\n# x\n# y\n# b.py\n# z\nP▁<SUF>S▁<MID>",
+        ),
+    ],
+)
+def test_files_of_the_repository_are_laid_out_as_the_family_was_taught(
+    family: str, wanted: str
+) -> None:
+    template = next(t for t in TEMPLATES if t.family == family)
+    assert laid_out(template, ("a.py", "x\ny\n\n"), ("b.py", "z")) == wanted
+
+
+def test_plain_is_the_prefix_alone_behind_comments() -> None:
+    assert laid_out(PLAIN) == "P"
+    assert laid_out(PLAIN, ("a.py", "x\n\ny")) == "# a.py\n# x\n#\n# y\nP"
 
 
 def test_a_config_may_ask_for_plain_and_keeps_the_familys_ends_and_context() -> None:

@@ -8,6 +8,7 @@ import pytest
 from p2assist.experience import SpanKind, Task
 from p2assist.generation.fim import PLAIN, TEMPLATES, template_for
 from p2assist.generation.prompt import PromptEncoder
+from p2assist.generation.request import Snippet, SnippetKind
 from p2assist.generation.vocabulary import Vocabulary
 
 MakeTask = Callable[..., Task]
@@ -62,6 +63,74 @@ def test_no_prompt_is_longer_than_its_budget(
     encoder = PromptEncoder(vocabulary, POCKET, size, (0,))
     for text in (f"{LONG}here = |\n{LONG}", "x" * 9000 + "|" + "y" * 9000, "|", "é" * 900 + "|"):
         assert 0 < len(encoder.prompt(task(text))) <= size
+
+
+CONTEXT = (
+    Snippet(SnippetKind.SIGNATURES, "a.py", "import os\ndef far(a):\n    ...\n"),
+    Snippet(SnippetKind.DEFINITION, "b.py", "def near(x):\n    return x\n" * 40),
+    Snippet(SnippetKind.OPEN, "c.py", LONG),
+)
+
+
+def test_no_prompt_with_context_is_longer_than_its_budget(
+    vocabulary: Vocabulary, task: MakeTask
+) -> None:
+    for template in (*TEMPLATES, PLAIN):
+        for size in (16, 40, 200, 500):
+            encoder = PromptEncoder(vocabulary, replace(template, context_share=0.4), size, (0,))
+            for text in (f"{LONG}here = |\n{LONG}", "|", "x" * 9000 + "|\n"):
+                assert 0 < len(encoder.prompt(task(text), CONTEXT)) <= size
+
+
+def test_context_comes_before_the_prefix_and_names_its_files(
+    vocabulary: Vocabulary, task: MakeTask
+) -> None:
+    template = replace(POCKET, context_share=0.5)
+    encoder = PromptEncoder(vocabulary, template, 300, (0,))
+    parts = encoder.sections(task(f"{LONG}here = |\nend"), CONTEXT)
+    kinds = [part.kind for part in parts if part.kind != "template"]
+    assert kinds == ["suffix", "open", "signatures", "definition", "prefix"]
+    assert parts[-1].text.endswith("here = ")
+    shown = "".join(part.text for part in parts)
+    assert "<|file_sep|>b.py\ndef near(x):" in shown and "<|file_sep|>a.py\nline_" in shown
+    assert sum(len(part.ids) for part in parts) == len(
+        encoder.prompt(task(f"{LONG}here = |\nend"), CONTEXT)
+    )
+
+
+def test_a_template_that_context_hurts_is_shown_none(
+    vocabulary: Vocabulary, task: MakeTask
+) -> None:
+    encoder = PromptEncoder(vocabulary, replace(POCKET, context_share=0.0), 300, (0,))
+    made = task(f"{LONG}here = |\n")
+    assert encoder.prompt(made, CONTEXT) == encoder.prompt(made)
+
+
+def test_a_signature_that_the_window_shows_is_not_said_twice(
+    vocabulary: Vocabulary, task: MakeTask
+) -> None:
+    encoder = PromptEncoder(vocabulary, replace(POCKET, context_share=0.5), 300, (0,))
+    parts = encoder.sections(task("import os\n\ndef near(a):\n    |\n"), CONTEXT[:1])
+    assert [part.text for part in parts if part.kind == "signatures"] == [
+        "a.py\ndef far(a):\n    ...\n"
+    ]
+
+
+def test_typing_and_another_name_leave_what_is_before_the_cursor_in_place(
+    vocabulary: Vocabulary, task: MakeTask
+) -> None:
+    encoder = PromptEncoder(vocabulary, replace(POCKET, context_share=0.5), 300, (0,))
+    changed = 0
+    last: tuple[int, ...] = ()
+    text = f"{LONG}def f(a):\n    "
+    typed = "total = near(far(a), other)\n    return total + 1\n    x = 1\n"
+    for character in typed:
+        text += character
+        ids = encoder.prompt(task(f"{text}|\nrest = 1\n"), CONTEXT[:2])
+        same = next((n for n, (a, b) in enumerate(zip(ids, last, strict=False)) if a != b), 0)
+        changed += bool(same) and len(last) - same > 8  # tokens around the cursor may be merged
+        last = ids
+    assert changed <= 2
 
 
 def test_a_line_longer_than_the_budget_keeps_what_is_next_to_the_cursor(
