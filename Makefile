@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test bench lint e2e-setup e2e clean
+.PHONY: demo test bench lint e2e-setup e2e vsix clean
 
 demo: $(INSTALLED)  ## the whole loop on a real package
 	$(BIN)/python -m examples.demo
@@ -24,8 +24,12 @@ bench: $(INSTALLED)  ## every figure that the README states
 e2e-setup: $(INSTALLED)  ## fetch the real editors into .e2e/ (once; root, node 20 or later)
 	tests/e2e/setup.sh
 
-e2e: $(INSTALLED)  ## drive the real VS Code and the real Neovim; screenshots in .e2e/shots/
+e2e: $(INSTALLED) vsix  ## drive the real VS Code and the real Neovim; screenshots in .e2e/shots/
 	$(BIN)/python -m pytest -m e2e tests/e2e
+
+vsix:  ## check, test and package the VS Code extension (node 20 or later)
+	cd lsp/vscode && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	cd lsp/vscode && npm run --silent check && npm test --silent && npm run --silent package
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "p2assist needs Python 3.11+")'

@@ -1,0 +1,85 @@
+/** The candidates of a place with their evidence, as a list that follows the tests. */
+import * as vscode from "vscode";
+
+import type { Candidate } from "./protocol.js";
+import { codeLabel, evidenceIcon, evidenceWords, figures, plain, testName } from "./words.js";
+
+export interface Choice extends vscode.QuickPickItem {
+  readonly candidate: Candidate;
+}
+
+/** What the list can do with a candidate; the list itself changes nothing. */
+export interface Actions {
+  insert(candidate: Candidate): Promise<void>;
+  diff(candidate: Candidate): Promise<void>;
+  test(candidate: Candidate): Promise<void>;
+  never(candidate: Candidate): Promise<void>;
+}
+
+interface Button extends vscode.QuickInputButton {
+  readonly run: (actions: Actions, candidate: Candidate) => Promise<void>;
+  readonly closes: boolean;
+}
+
+const BUTTONS: readonly Button[] = [
+  { iconPath: new vscode.ThemeIcon("diff"), tooltip: "Show the change", closes: true, run: (a, c) => a.diff(c) },
+  { iconPath: new vscode.ThemeIcon("beaker"), tooltip: "Test it now", closes: false, run: (a, c) => a.test(c) },
+  { iconPath: new vscode.ThemeIcon("circle-slash"), tooltip: "Never suggest this", closes: true, run: (a, c) => a.never(c) },
+];
+
+/**
+ * Opens the list. `changed` fires when evidence came in: the words of each line follow it, the
+ * order and the chosen line stay as they are under the user's hand.
+ */
+export function showAlternatives(
+  candidates: readonly Candidate[],
+  latest: (id: string) => Candidate | undefined,
+  changed: vscode.Event<void>,
+  actions: Actions,
+): void {
+  const pick = vscode.window.createQuickPick<Choice>();
+  const order = ranked(candidates);
+  const fill = (): void => {
+    const active = pick.activeItems[0]?.candidate.id;
+    pick.items = order.map((candidate) => choice(latest(candidate.id) ?? candidate));
+    pick.activeItems = pick.items.filter(({ candidate }) => candidate.id === active);
+  };
+  pick.title = "p2assist: candidates by P2Value";
+  pick.placeholder = "Enter inserts; the buttons show the change, test it, or never suggest it again";
+  pick.matchOnDetail = true;
+  pick.keepScrollPosition = true;
+  fill();
+  const listener = changed(fill);
+  pick.onDidAccept(() => {
+    const chosen = pick.selectedItems[0];
+    pick.hide();
+    if (chosen !== undefined) void actions.insert(chosen.candidate);
+  });
+  pick.onDidTriggerItemButton(({ button, item }) => {
+    const ours = BUTTONS.find((known) => known === button);
+    if (ours?.closes === true) pick.hide();
+    void ours?.run(actions, item.candidate);
+  });
+  pick.onDidHide(() => {
+    listener.dispose();
+    pick.dispose();
+  });
+  pick.show();
+}
+
+/** By P2Value where it is known; the others after them, as the model ranks them. */
+function ranked(candidates: readonly Candidate[]): readonly Candidate[] {
+  return [...candidates].sort((a, b) => (b.p2value ?? -1) - (a.p2value ?? -1) || a.rank - b.rank);
+}
+
+function choice(candidate: Candidate): Choice {
+  const failing = candidate.failing.slice(0, 3).map(testName).join(", ");
+  return {
+    candidate,
+    label: `$(${evidenceIcon(candidate)}) ${plain(codeLabel(candidate.text))}`,
+    description: plain(evidenceWords(candidate)),
+    detail: plain([figures(candidate), failing && `fails ${failing}`].filter(Boolean).join(" · ")),
+    alwaysShow: true,
+    buttons: [...BUTTONS],
+  };
+}

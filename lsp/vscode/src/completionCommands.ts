@@ -1,0 +1,180 @@
+/** The commands about the completion on screen: they delegate to VS Code's own, and tell the server. */
+import * as vscode from "vscode";
+
+import { type Actions, showAlternatives } from "./alternatives.js";
+import type { Client } from "./client.js";
+import type { EvidenceBook } from "./evidence.js";
+import type { Ghost } from "./ghost.js";
+import type { Previews } from "./preview.js";
+import { type Candidate, ServerCommand, type Why } from "./protocol.js";
+import { evidenceWords } from "./words.js";
+
+export class CompletionCommands {
+  constructor(
+    private readonly client: Client,
+    private readonly ghost: Ghost,
+    private readonly book: EvidenceBook,
+    private readonly previews: Previews,
+    private readonly changed: vscode.EventEmitter<void>,
+  ) {}
+
+  /** By command id, as package.json names them. */
+  all(): Record<string, () => Promise<void>> {
+    return {
+      "p2assist.trigger": () => this.trigger(),
+      "p2assist.next": () => this.cycle("editor.action.inlineSuggest.showNext", 1),
+      "p2assist.previous": () => this.cycle("editor.action.inlineSuggest.showPrevious", -1),
+      "p2assist.acceptWord": () => this.acceptPart("editor.action.inlineSuggest.acceptNextWord"),
+      "p2assist.acceptLine": () => this.acceptPart("editor.action.inlineSuggest.acceptNextLine"),
+      "p2assist.reject": () => this.reject(),
+      "p2assist.alternatives": () => this.alternatives(),
+      "p2assist.whyThis": () => this.why(),
+      "p2assist.testThis": () => this.testShown(),
+      "p2assist.neverThis": () => this.neverShown(),
+    };
+  }
+
+  /** Asked for afresh: what was on screen has no place of its own in the order. */
+  private async trigger(): Promise<void> {
+    this.ghost.end();
+    await vscode.commands.executeCommand("editor.action.inlineSuggest.trigger");
+  }
+
+  private async cycle(command: string, by: number): Promise<void> {
+    await vscode.commands.executeCommand(command);
+    this.ghost.cycle(by);
+  }
+
+  /** VS Code inserts the next word or line; what then stands there is told to the server. */
+  private async acceptPart(command: string): Promise<void> {
+    const editor = vscode.window.activeTextEditor;
+    const id = this.ghost.offers.shownId;
+    const offer = this.ghost.offers.current;
+    await vscode.commands.executeCommand(command);
+    if (editor === undefined || id === undefined || offer === undefined) return;
+    const length = this.ghost.lengthBeforeCursor(editor, offer, id);
+    if (length === undefined || length === 0) return;
+    await this.client.execute(ServerCommand.partiallyAccepted, { id, uri: offer.uri, acceptedLength: length });
+  }
+
+  private async reject(): Promise<void> {
+    const id = this.ghost.offers.shownId;
+    const uri = this.ghost.offers.current?.uri;
+    await vscode.commands.executeCommand("editor.action.inlineSuggest.hide");
+    this.ghost.end();
+    if (id !== undefined) await this.client.execute(ServerCommand.rejected, { id, uri });
+  }
+
+  private async alternatives(): Promise<void> {
+    const editor = vscode.window.activeTextEditor;
+    if (editor === undefined) return;
+    const uri = editor.document.uri.toString();
+    const known = this.book.of(uri)?.candidates ?? (await this.ask(editor)).candidates;
+    if (known.length === 0) {
+      void vscode.window.showInformationMessage("p2assist has no candidates here yet: type, or ask with Alt+\\.");
+      return;
+    }
+    const latest = (id: string): Candidate | undefined => this.book.candidate(uri, id);
+    showAlternatives(known, latest, this.changed.event, this.actions(editor));
+  }
+
+  private actions(editor: vscode.TextEditor): Actions {
+    const offer = this.ghost.offers.current;
+    const version = editor.document.version;
+    const place = offer?.version === version ? offer : undefined;
+    const range = place === undefined ? undefined : this.ghost.range(place);
+    return {
+      insert: (candidate) => this.insert(editor, range, version, candidate),
+      diff: async (candidate) => {
+        if (range === undefined) {
+          sayChanged();
+          return;
+        }
+        const name = editor.document.uri.path.split("/").at(-1) ?? "";
+        await this.previews.diff(editor.document, range, candidate.text, `${name}: ${evidenceWords(candidate)}`);
+      },
+      test: (candidate) => this.test(candidate.id),
+      never: (candidate) => this.never(candidate.id),
+    };
+  }
+
+  private async insert(
+    editor: vscode.TextEditor,
+    range: vscode.Range | undefined,
+    version: number,
+    candidate: Candidate,
+  ): Promise<void> {
+    if (range === undefined || editor.document.version !== version) {
+      sayChanged();
+      return;
+    }
+    const uri = editor.document.uri;
+    const shown = await vscode.window.showTextDocument(editor.document, editor.viewColumn);
+    await shown.edit((edit) => {
+      edit.replace(range, candidate.text);
+    });
+    const end = editor.document.positionAt(editor.document.offsetAt(range.start) + candidate.text.length);
+    shown.selection = new vscode.Selection(end, end);
+    await vscode.commands.executeCommand(ServerCommand.accepted, { id: candidate.id, uri: uri.toString() });
+  }
+
+  private async why(): Promise<void> {
+    const editor = vscode.window.activeTextEditor;
+    if (editor === undefined) return;
+    const { markdown } = await this.ask(editor);
+    await this.previews.explain(markdown);
+  }
+
+  private ask(editor: vscode.TextEditor): Promise<Why> {
+    const { line, character } = editor.selection.active;
+    const uri = editor.document.uri.toString();
+    return this.client.execute<Why>(ServerCommand.why, { uri, position: { line, character } });
+  }
+
+  private async testShown(): Promise<void> {
+    const id = this.ghost.subject;
+    if (id === undefined) {
+      sayNothingShown();
+      return;
+    }
+    await this.test(id);
+  }
+
+  private async test(id: string): Promise<void> {
+    const title = "$(beaker) p2assist is testing";
+    const options = { location: vscode.ProgressLocation.Window, title };
+    const tested = await vscode.window.withProgress(options, () =>
+      this.client.execute<Candidate | null>(ServerCommand.test, { id }),
+    );
+    if (tested === null) {
+      sayNothingShown();
+      return;
+    }
+    this.book.amend(tested);
+    this.changed.fire();
+    void vscode.window.setStatusBarMessage(`p2assist: ${evidenceWords(tested)}`, 5000);
+  }
+
+  private async neverShown(): Promise<void> {
+    const id = this.ghost.subject;
+    if (id === undefined) {
+      sayNothingShown();
+      return;
+    }
+    await this.never(id);
+  }
+
+  private async never(id: string): Promise<void> {
+    await vscode.commands.executeCommand("editor.action.inlineSuggest.hide");
+    this.ghost.end();
+    await this.client.execute(ServerCommand.never, { id });
+  }
+}
+
+function sayChanged(): void {
+  void vscode.window.showInformationMessage("The text has changed since these candidates were made: ask again with Alt+\\.");
+}
+
+function sayNothingShown(): void {
+  void vscode.window.showInformationMessage("There is no completion of p2assist here.");
+}

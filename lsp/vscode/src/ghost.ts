@@ -1,0 +1,116 @@
+/** Between VS Code and the server's ghost text: remembers what is offered, as middleware. */
+import * as vscode from "vscode";
+import type { Middleware } from "vscode-languageclient/node";
+
+import { neighbours } from "./neighbours.js";
+import { acceptedLength, candidateId, keepShownFirst, type Offer, Offers } from "./offers.js";
+import { ServerCommand } from "./protocol.js";
+
+export class Ghost implements vscode.Disposable {
+  private readonly changed = new vscode.EventEmitter<void>();
+  private readonly watcher: vscode.Disposable;
+  private others: readonly string[] = [];
+  private acceptedId: string | undefined;
+  readonly offers = new Offers();
+  readonly onDidChange = this.changed.event;
+
+  readonly middleware: Middleware = {
+    provideInlineCompletionItems: async (document, position, context, token, next) => {
+      const answer = await next(document, position, context, token);
+      if (token.isCancellationRequested || answer === null || answer === undefined) return answer;
+      const items = Array.isArray(answer) ? answer : answer.items;
+      return [...this.offered(document, position, items)];
+    },
+    executeCommand: (command, args: readonly unknown[], next): unknown => {
+      if (command === ServerCommand.accepted) this.accepted(args);
+      return next(command, [...args]);
+    },
+  };
+
+  constructor() {
+    this.look();
+    this.watcher = vscode.extensions.onDidChange(() => {
+      this.look();
+    });
+  }
+
+  /** Other extensions that offer ghost text here, by name. */
+  get neighbours(): readonly string[] {
+    return this.others;
+  }
+
+  /** The candidate whose evidence is of interest: what is on screen, else what was accepted last. */
+  get subject(): string | undefined {
+    return this.offers.shownId ?? this.acceptedId;
+  }
+
+  cycle(by: number): void {
+    this.offers.cycle(by);
+    this.changed.fire();
+  }
+
+  end(): void {
+    this.offers.end();
+    this.tell();
+  }
+
+  /** How much of an item stands between the offer's start and the cursor; undefined: none of ours. */
+  lengthBeforeCursor(editor: vscode.TextEditor, offer: Offer, id: string): number | undefined {
+    const text = offer.texts[offer.ids.indexOf(id)];
+    const cursor = editor.selection.active;
+    const start = this.range(offer).start;
+    if (text === undefined || offer.uri !== editor.document.uri.toString() || cursor.isBefore(start)) return undefined;
+    return acceptedLength(text, editor.document.getText(new vscode.Range(start, cursor)));
+  }
+
+  /** What the offer's items replace. */
+  range({ start, end }: Offer): vscode.Range {
+    return new vscode.Range(start.line, start.character, end.line, end.character);
+  }
+
+  dispose(): void {
+    this.watcher.dispose();
+    this.changed.dispose();
+  }
+
+  private offered(
+    document: vscode.TextDocument,
+    position: vscode.Position,
+    items: readonly vscode.InlineCompletionItem[],
+  ): readonly vscode.InlineCompletionItem[] {
+    const uri = document.uri.toString();
+    const same = this.offers.isFor(uri, document.version);
+    const ordered = keepShownFirst(items, same ? this.offers.shownId : undefined);
+    const ours = ordered.filter((item) => candidateId(item) !== undefined);
+    this.acceptedId = undefined;
+    this.offers.take({
+      uri,
+      version: document.version,
+      start: ours[0]?.range?.start ?? position,
+      end: ours[0]?.range?.end ?? position,
+      ids: ours.map((item) => candidateId(item) ?? ""),
+      texts: ours.map((item) => (typeof item.insertText === "string" ? item.insertText : item.insertText.value)),
+    });
+    this.look();
+    this.tell();
+    return ordered;
+  }
+
+  private accepted(args: readonly unknown[]): void {
+    const id = candidateId({ insertText: "", command: { command: ServerCommand.accepted, arguments: args } });
+    this.offers.end();
+    this.acceptedId = id;
+    this.tell();
+  }
+
+  private look(): void {
+    const active = vscode.extensions.all.filter((extension) => extension.isActive).map((extension) => extension.id);
+    this.others = neighbours(active);
+  }
+
+  private tell(): void {
+    void vscode.commands.executeCommand("setContext", "p2assist.offering", this.offers.current !== undefined);
+    void vscode.commands.executeCommand("setContext", "p2assist.alone", this.others.length === 0);
+    this.changed.fire();
+  }
+}
