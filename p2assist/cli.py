@@ -42,6 +42,9 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON value instead of ta
 Model = Annotated[str, typer.Option("--model", help="'pocket', a hub name or a path.")]
 Python = Annotated[str, typer.Option("--python", help="The interpreter of the project's tests.")]
 Paths = Annotated[list[str] | None, typer.Option("--paths", help="Only these files (a glob).")]
+Opened = Annotated[
+    list[Path] | None, typer.Option("--open", help="A file that is open in the editor.")
+]
 Beams = Annotated[int, typer.Option("--beams", min=1, max=64, help="Candidates to ask for.")]
 AdapterName = Annotated[
     str, typer.Option("--adapter", help="Its name; 'none' for the base model. [the Champion]")
@@ -81,6 +84,10 @@ def complete(
     beams: Beams = 8,
     test: Annotated[bool, typer.Option("--test", help="Run the covering tests.")] = False,
     kind: Annotated[SpanKind, typer.Option("--kind", help="What to ask for.")] = SpanKind.LINE,
+    opened: Opened = None,
+    show_prompt: Annotated[
+        bool, typer.Option("--show-prompt", help="What the model would be shown, and no more.")
+    ] = False,
     repo: Repo = HERE,
     model: Model = "",
     adapter: AdapterName = "",
@@ -88,13 +95,18 @@ def complete(
     as_json: Json = False,
 ) -> None:
     """Candidates for a place: from COL (or the indentation) to the end of the line."""
-    from p2assist.practice.place import Place, task_at
-    from p2assist.report import records, tables
+    from p2assist.practice.place import Place, opened_files, task_at
+    from p2assist.report import prompts, records, tables
 
     with _workspace(repo, model=model, python=python) as space:
         task = task_at(space.config, Place.parse(place), kind, space.impact if test else None)
+        context = space.context.of(task, opened=opened_files(space.config, opened or ()))
+        if show_prompt:
+            sections = space.generator(_adapter(adapter)).encoder.sections(task, context)
+            _show(prompts.to_json(sections), prompts.table(sections, context), as_json)
+            return
         completer = space.completer(_adapter(adapter), say=_say)
-        candidates = completer.generate(task, beams=beams)
+        candidates = completer.generate(task, beams=beams, context=context)
         reports: list[Any] = [None] * len(candidates)
         if test:
             reports = list(space.tester.test_many((task, c.text) for c in candidates))

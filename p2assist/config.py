@@ -49,17 +49,22 @@ class HarnessConfig:
 @dataclass(config=_STRICT, kw_only=True)
 class GenerationConfig:
     """Beam search. max_tokens: most tokens of a candidate by kind of span are derived from it:
-    a line gets half of it. max_prompt_tokens: 0 for what the model was trained on."""
+    a line gets half of it. max_prompt_tokens: 0 for what the model was trained on. context_share:
+    most of the prompt that repository context may take, 0..0.8; left out, the model's family
+    decides."""
 
     beams: int = 8
     max_tokens: int = 96
     max_prompt_tokens: int = 0
+    context_share: float | None = None
 
     def __post_init__(self) -> None:
         _need(1 <= self.beams <= 64, "generation.beams", self.beams, "between 1 and 64")
         _need(1 <= self.max_tokens <= 4096, "generation.max_tokens", self.max_tokens, "1..4096")
         prompt = self.max_prompt_tokens
         _need(prompt >= 0, "generation.max_prompt_tokens", prompt, "at least 0")
+        share = self.context_share
+        _need(share is None or 0 <= share <= 0.8, "generation.context_share", share, "0 to 0.8")
 
 
 @dataclass(config=_STRICT, kw_only=True)

@@ -284,3 +284,21 @@ def test_every_command_has_help_with_an_example() -> None:
         assert shown.exit_code == 0
         assert "Example: p2assist" in shown.output, words
         assert "--repo" in shown.output
+
+
+def test_the_prompt_can_be_shown(shop: Path) -> None:
+    found = value("complete", "basket/pricing.py:8", "--show-prompt", root=shop)
+    assert isinstance(found, dict)
+    sections = found["sections"]
+    assert found["tokens"] == sum(section["tokens"] for section in sections)
+    [prefix] = [section for section in sections if section["kind"] == "prefix"]
+    assert prefix["path"] == "basket/pricing.py"
+    assert prefix["text"].endswith("for item, count in basket:\n       ")
+    shown = command("complete", "basket/pricing.py:8", "--show-prompt", root=shop)
+    assert "for item, count in basket:" in shown.stdout and "tokens" in shown.stdout
+    assert "item.price" not in shown.stdout  # what stands there is not in the prompt
+
+
+def test_a_file_that_is_not_there_cannot_be_open(shop: Path) -> None:
+    refused = command("complete", "basket/pricing.py:8", "--open", "basket/none.py", root=shop)
+    assert refused.returncode == 1 and "there is no file" in refused.stderr

@@ -144,6 +144,7 @@ TEMPLATES = (
         lacks=("<|fim_pad|>", "<|file_separator|>"),
         suffix_share=0.2,  # trained on 100 of 512 tokens at most
         context=512,
+        context_share=0.0,
         file="<|file_sep|>",
     ),
     FimTemplate(

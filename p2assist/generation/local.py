@@ -8,6 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -61,6 +62,8 @@ class LocalGenerator:
         self.model = model
         self.adapter = adapter
         self.config = config or GenerationConfig()
+        if self.config.context_share is not None:
+            template = replace(template, context_share=self.config.context_share)
         ends = _ends(network, vocabulary, template)
         size = _prompt_size(network.config, template, self.config)
         self.encoder = PromptEncoder(vocabulary, template, size, ends)

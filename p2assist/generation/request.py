@@ -28,6 +28,19 @@ class Snippet:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A file that the editor has open, or that was edited a short while ago.
+
+    path: posix path below the root. text: what the editor holds, None for what is on the disk.
+    line: 1-based, where it was edited last; None where that is not known.
+    """
+
+    path: str
+    text: str | None = None
+    line: int | None = None
+
+
 Context = tuple[Snippet, ...]  # the most useful first
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from p2assist.config import Config
 from p2assist.errors import RepositoryError
 from p2assist.experience import SpanKind, Task
+from p2assist.generation.request import Document
 from p2assist.harness.impact import ImpactMap
 from p2assist.tasks.functions import Function, functions
 from p2assist.tasks.mining import read_source
@@ -77,6 +79,11 @@ def task_at(
         commit=commit,
         tests=tests,
     )
+
+
+def opened_files(config: Config, files: Iterable[Path]) -> list[Document]:
+    """The files as an editor would name them. Raises RepositoryError on one that is not there."""
+    return [Document(Place(file, 1).path(config)) for file in files]
 
 
 def _around(source: str, path: str, offset: int) -> Function | None:

@@ -26,6 +26,7 @@ from p2assist.tasks import mining, splits
 from p2assist.tasks.splits import Split, function_key
 
 if TYPE_CHECKING:
+    from p2assist.generation.context import ContextSource
     from p2assist.generation.generator import Generator
     from p2assist.generation.local import LocalGenerator
     from p2assist.generation.typed_ahead import TypedAhead
@@ -169,6 +170,14 @@ class Workspace:
         if isinstance(inner, ServedGenerator):
             inner = replace(inner, window=window, say=say)
         return TypedAhead(Postprocessed(inner))
+
+    @cached_property
+    def context(self) -> ContextSource:
+        """Repository context for completions. Practice and evaluation are asked without: a
+        held-out function must not be in a prompt by way of another file."""
+        from p2assist.generation.context import ContextSource
+
+        return ContextSource(self.config.root)
 
     @cached_property
     def process(self) -> ModelProcess:
