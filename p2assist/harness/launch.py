@@ -22,7 +22,7 @@ import sys
 import time
 from typing import Any, NoReturn
 
-from p2assist.harness import landlock, limits, namespaces, seccomp, selftest, syscalls
+from p2assist.harness import cells, landlock, limits, namespaces, seccomp, selftest, syscalls
 
 Spec = dict[str, Any]  # see sandbox.Box.specification, which writes it
 Ending = tuple[str, int, str]  # how ('exit', 'signal', 'timeout', 'abort', 'setup'), value, words
@@ -79,14 +79,14 @@ def _run(spec: Spec) -> Ending:
 def _watch(child: int, spec: Spec, *, counted: bool) -> Ending | None:
     """Waits for the child's end (None), the deadline or the caller's end. counted: whether to
     count the descendants, where no kernel object caps them."""
-    deadline = time.monotonic() + spec["timeout"]
+    deadline = time.monotonic() + spec["timeout"]  # infinite for a server
     poller = select.poll()
     poller.register(0, select.POLLIN)
     poller.register(handle := os.pidfd_open(child), select.POLLIN)
     try:
         while True:
             left = max(0.0, deadline - time.monotonic())
-            ready = [fd for fd, _ in poller.poll(1000 * (min(left, _TICK) if counted else left))]
+            ready = [fd for fd, _ in poller.poll(_milliseconds(left, counted))]
             if handle in ready:
                 return None
             if ready:
@@ -97,6 +97,12 @@ def _watch(child: int, spec: Spec, *, counted: bool) -> Ending | None:
                 return "signal", int(signal.SIGKILL), "too many processes"
     finally:
         os.close(handle)
+
+
+def _milliseconds(left: float, counted: bool) -> float | None:
+    if counted:
+        return 1000 * min(left, _TICK)
+    return None if left == float("inf") else 1000 * left
 
 
 def _end(child: int) -> int:
@@ -161,7 +167,10 @@ def _ending(listen: int, status: int) -> Ending:
 def _init(spec: Spec, report: int) -> NoReturn:
     """Pid 1 of the namespaces: builds the root, starts the command, reaps until it ends."""
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+    builder = None
     try:
+        if spec["builder"] >= 0:
+            builder = cells.Builder(spec, namespaces.private_proc())
         capped = namespaces.enter(
             spec["root"],
             read=spec["read"],
@@ -169,17 +178,17 @@ def _init(spec: Spec, report: int) -> NoReturn:
             stale=spec["stale"],
             hidden=spec["hidden"],
             scratch_mb=spec["scratch_mb"],
-            processes=spec["processes"],
+            processes=spec["processes"] * (cells.MOST if builder else 1),
         )
         child = os.fork()
     except BaseException as error:  # nothing may leave this function: the caller's stack is above
         _tell(report, "setup", 0, _words(error))
         os._exit(1)
     if child == 0:
-        _become(spec, report)
-    for handle in spec["handles"]:
+        _become(spec, report, builder)
+    for handle in set(spec["handles"]) - {spec["builder"]}:
         os.close(handle)
-    status = _reap(child, 0 if capped else spec["processes"])
+    status = builder.serve(child) if builder else _reap(child, 0 if capped else spec["processes"])
     if os.WIFSIGNALED(status):
         _tell(report, "signal", os.WTERMSIG(status), "")
     else:
@@ -199,18 +208,23 @@ def _reap(child: int, most: int) -> int:
             time.sleep(_TICK / 10)
 
 
-def _become(spec: Spec, report: int) -> NoReturn:
+def _become(spec: Spec, report: int, builder: cells.Builder | None = None) -> NoReturn:
     """Turns this process into the command; the last steps are the ones that cannot be undone."""
     try:
         os.setsid()
         _redirect(spec)
         if not spec["selftest"]:
             limits.limit(cpu=spec["cpu"], memory=spec["memory"])
-        if os.geteuid() and spec["mode"] == "namespaces":
+        if os.geteuid() and spec["mode"] == "namespaces" and not builder:
             limits.limit_processes(spec["processes"])
         os.chdir(spec["cwd"])
         os.makedirs(spec["env"]["HOME"], mode=0o700, exist_ok=True)
-        _confine(spec)
+        if builder:
+            builder.leave()
+            os.close(spec["builder"])
+            builder.confine()
+        else:
+            _confine(spec)
         if spec["selftest"]:
             selftest.report(spec["channel"], spec)
             os._exit(0)

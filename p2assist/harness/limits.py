@@ -11,7 +11,8 @@ from p2assist.harness import syscalls
 FILE_BYTES = 64 << 20
 OPEN_FILES = 512
 _CAPABILITIES = 64  # more than any kernel has
-_DAC_OVERRIDE = 1
+_DAC_OVERRIDE, _SETPCAP, _NET_ADMIN, _SYS_ADMIN = 1, 8, 12, 21
+_PR_CAP_AMBIENT, _RAISE = 47, 2
 
 
 def limit(*, cpu: int, memory: int) -> None:
@@ -46,11 +47,27 @@ def drop_capabilities(*, own_root: bool) -> None:
     """
     syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
     kept = {_DAC_OVERRIDE} if own_root and os.geteuid() == 0 else set()
+    _keep(kept, inherited=False)
+
+
+def keep_for_serving() -> None:
+    """Gives away every capability but those by which the warm server gives its children
+    namespaces and their loopback interface; they survive execve. To be called in a user
+    namespace of the server's own, where they reach nothing outside."""
+    syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
+    kept = {_SETPCAP, _NET_ADMIN, _SYS_ADMIN} | ({_DAC_OVERRIDE} if os.geteuid() == 0 else set())
+    _keep(kept, inherited=True)
+    for capability in kept:
+        syscalls.prctl(_PR_CAP_AMBIENT, _RAISE, capability)
+
+
+def _keep(kept: set[int], *, inherited: bool) -> None:
     for capability in set(range(_CAPABILITIES)) - kept:
         try:
             syscalls.prctl(syscalls.PR_CAPBSET_DROP, capability)
         except OSError:  # the kernel knows no more of them, or there is nothing to drop
             break
     mask = sum(1 << capability for capability in kept)
+    also = mask if inherited else 0
     head = struct.pack("=Ii", 0x20080522, 0)
-    syscalls.call("capset", head, struct.pack("=6I", mask, mask, 0, 0, 0, 0))
+    syscalls.call("capset", head, struct.pack("=6I", mask, mask, also, 0, 0, 0))

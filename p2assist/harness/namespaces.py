@@ -12,13 +12,14 @@ from __future__ import annotations
 import _socket
 import fcntl
 import os
+import stat
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from p2assist.harness import syscalls
 from p2assist.harness.syscalls import MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_REC
 
-Files = list[tuple[str, bytes]]  # path below the repository's root, content
+Files = Sequence[tuple[str, bytes]]  # path below the repository's root, content
 
 STAGE = "/tmp"  # noqa: S108 - a mount point that every system has; the real folder stays untouched
 _DEVICES = ("null", "zero", "full", "random", "urandom")
@@ -49,7 +50,7 @@ def _leave_as_root() -> None:
     """Root keeps every id, because the repository's files may be anybody's. Only a process that
     has stayed outside may say so."""
     me = os.getpid()
-    maps = [(name, _identity(name)) for name in ("uid_map", "gid_map")]
+    maps = [(name, identity(name)) for name in ("uid_map", "gid_map")]
     listen, tell = os.pipe()
     helper = os.fork()
     if helper == 0:
@@ -68,7 +69,7 @@ def _leave_as_root() -> None:
         raise OSError("the ids of the user namespace cannot be set")
 
 
-def _identity(name: str) -> str:
+def identity(name: str) -> str:
     """The map that leaves every id of this process's own namespace as it is."""
     with open(f"/proc/self/{name}") as file:
         ranges = [line.split() for line in file]
@@ -92,19 +93,19 @@ def enter(
     else exists, read-only. Returns whether the kernel caps the processes. Raises OSError.
     """
     syscalls.mount("none", "/", flags=MS_REC | syscalls.MS_PRIVATE)
-    sources = [(path, _handle(path)) for path in _outermost(read, root)]
-    devices = [(name, _handle(f"/dev/{name}")) for name in _DEVICES]
-    repository = _handle(root)
-    _tmpfs(STAGE, scratch_mb)
+    sources = [(path, reference(path)) for path in outermost(read, root)]
+    devices = [(name, reference(f"/dev/{name}")) for name in _DEVICES]
+    repository = reference(root)
+    tmpfs(STAGE, scratch_mb)
     for path in _SCRATCH:
-        _tmpfs(_made(STAGE + path), scratch_mb)
+        tmpfs(_made(STAGE + path), scratch_mb)
     for path, handle in sources:
         if handle >= 0:
             _bind(handle, path)
     for name, handle in devices:
         _bind(handle, f"/dev/{name}", writable=True)
     _devices()
-    _overlay(repository, root, files, scratch_mb)
+    left = overlay(repository, STAGE + root, STAGE + _UPPER, scratch_mb, files, hidden)
     for handle in (repository, *(h for _, h in (*sources, *devices) if h >= 0)):
         os.close(handle)
     capped = _proc(processes)
@@ -112,7 +113,7 @@ def enter(
     # Only now: a link in the repository can no longer lead these to a file of the host's.
     for path in stale:
         drop_compiled(root, path)
-    for path in hidden:
+    for path in left:
         _hide(f"{root}/{path}")
     syscalls.restrict_mount("/", MS_RDONLY)
     _loopback()
@@ -124,7 +125,7 @@ def _write(path: str, text: str) -> None:
         file.write(text)
 
 
-def _handle(path: str) -> int:
+def reference(path: str) -> int:
     """An O_PATH descriptor that outlives the mounts over the path; -1 where it does not exist."""
     try:
         return os.open(path, os.O_PATH | os.O_CLOEXEC)
@@ -132,7 +133,7 @@ def _handle(path: str) -> int:
         return -1
 
 
-def _outermost(paths: Iterable[str], root: str) -> list[str]:
+def outermost(paths: Iterable[str], root: str) -> list[str]:
     """The paths, without those below another one or below the repository itself."""
     kept: list[str] = []
     for path in sorted(set(paths)):
@@ -147,7 +148,7 @@ def _made(path: str) -> str:
     return path
 
 
-def _tmpfs(path: str, size_mb: int) -> None:
+def tmpfs(path: str, size_mb: int) -> None:
     data = f"size={size_mb}m,nr_inodes=200k,mode=755"
     syscalls.mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, data)
 
@@ -181,22 +182,37 @@ def _devices() -> None:
         pass  # pseudo-terminals are a convenience: a test that needs one fails at baseline
 
 
-def _overlay(repository: int, root: str, files: Files, size_mb: int) -> None:
-    """The repository under a throw-away layer that already holds the files."""
-    layer = _made(STAGE + _UPPER)
-    _tmpfs(layer, size_mb)
+def overlay(
+    lower: int, target: str, layer: str, size_mb: int, files: Files = (), gone: Iterable[str] = ()
+) -> list[str]:
+    """Mounts the folder of the descriptor `lower` at target, under a throw-away layer that
+    already holds the files and a whiteout for each path that is to be gone; those for which the
+    kernel has no whiteout. layer: where the layer is made before nothing leads to it any more."""
+    tmpfs(_made(layer), size_mb)
     os.mkdir(f"{layer}/work")
-    os.mkdir(f"{layer}/new", os.stat(f"/proc/self/fd/{repository}").st_mode & 0o7777)
+    os.mkdir(f"{layer}/new", os.stat(f"/proc/self/fd/{lower}").st_mode & 0o7777)
     put(f"{layer}/new", files)
+    left = [path for path in gone if not _whiteout(f"{layer}/new", path)]
     syscalls.mount(
         "overlay",
-        _made(STAGE + root),
+        _made(target),
         "overlay",
         MS_NOSUID | MS_NODEV,
-        f"lowerdir=/proc/self/fd/{repository},upperdir={layer}/new,workdir={layer}/work,userxattr",
+        f"lowerdir=/proc/self/fd/{lower},upperdir={layer}/new,workdir={layer}/work,userxattr",
     )
     syscalls.detach(layer)
     os.rmdir(layer)
+    return left
+
+
+def _whiteout(folder: str, path: str) -> bool:
+    parent = f"{folder}/{path}".rpartition("/")[0]
+    try:
+        _made(parent)
+        os.mknod(f"{folder}/{path}", stat.S_IFCHR, 0)
+    except OSError:
+        return False
+    return True
 
 
 def put(folder: str, files: Files) -> None:
@@ -241,18 +257,29 @@ def _hide(path: str) -> None:
         os.unlink(path)
 
 
+def private_proc() -> int:
+    """A descriptor of a writable /proc of this pid namespace that no path leads to: by it the ids
+    of a user namespace and the most processes of a pid namespace are set. To be called before
+    enter(), in the same mount namespace, with the old root still in place."""
+    syscalls.mount("none", "/", flags=MS_REC | syscalls.MS_PRIVATE)
+    syscalls.mount("proc", STAGE, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    handle = reference(STAGE)
+    syscalls.detach(STAGE)
+    return handle
+
+
 def _proc(processes: int) -> bool:
     """The namespace's own /proc, read-only: a root user could set the host's sysctls there."""
     target = _made(f"{STAGE}/proc")
     syscalls.mount("proc", target, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
-    capped = _own_pid_max()
+    capped = own_pid_max()
     if capped:
         _write(f"{target}/sys/kernel/pid_max", str(processes))
     syscalls.restrict_mount(target, MS_RDONLY)
     return capped
 
 
-def _own_pid_max() -> bool:
+def own_pid_max() -> bool:
     """Whether pid_max belongs to the namespace. Before Linux 6.14 it is the host's, and root
     would change it for everybody."""
     major, minor = os.uname().release.split(".")[:2]

@@ -43,16 +43,22 @@ class _Phases:
 
 class Transcript:
     """Takes in the messages of one run. on_test: told how many tests are over, and of how many,
-    whenever one is."""
+    whenever one is. on_end: told its node id then."""
 
-    def __init__(self, nonce: str, on_test: OnTest = lambda done, total: None) -> None:
+    def __init__(
+        self,
+        nonce: str,
+        on_test: OnTest = lambda done, total: None,
+        on_end: Callable[[str], None] = lambda node_id: None,
+    ) -> None:
         self._nonce = nonce.encode()
-        self._on_test = on_test
+        self._on_test, self._on_end = on_test, on_end
         self._done = 0
         self._phases: dict[str, _Phases] = {}
         self.items: dict[str, None] = {}  # the collected tests, in the order they run
         self.uncollected: dict[str, str] = {}
         self.blobs: dict[str, bytearray] = {}
+        self.unfit = ""  # why the warm server's child cannot test the candidate
         self.failure = ""  # why the worker could not begin
         self.status: int | None = None  # pytest's own, where it came to its end
 
@@ -76,6 +82,8 @@ class Transcript:
             self.uncollected[fields[0]] = fields[1]
         elif kind == b"failed":
             self.failure = fields[0]
+        elif kind == b"unfit":
+            self.unfit = fields[0] or "it does not say why"
         elif kind == b"end":
             self.status = int(fields[0])
 
@@ -96,6 +104,7 @@ class Transcript:
         if when == "teardown":
             self._done += 1
             self._on_test(self._done, len(self.items))
+            self._on_end(node_id)
 
     def reported(self, node_id: str) -> bool:
         """Whether the test came to its end."""

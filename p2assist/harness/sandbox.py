@@ -22,12 +22,19 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from p2assist.errors import HarnessError, IsolationError
 from p2assist.harness import landlock
 
 Files = tuple[tuple[str, bytes], ...]  # path below the root, content
+
+
+class Stop(Protocol):
+    """What is looked at, often, to know whether to end early: a threading.Event, for one."""
+
+    def is_set(self) -> bool: ...
+
 
 SYSTEM = (
     *("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store"),
@@ -137,7 +144,7 @@ def run(
     command: Command,
     *,
     receive: Callable[[bytes], None] = lambda message: None,
-    stop: threading.Event | None = None,
+    stop: Stop | None = None,
 ) -> Ending:
     """Runs the command in the box and hands each message from its channel to receive.
 
@@ -151,7 +158,7 @@ def _launch(
     box: Box,
     command: Command,
     receive: Callable[[bytes], None],
-    stop: threading.Event,
+    stop: Stop,
     extra: dict[str, Any],
 ) -> Ending:
     with ExitStack() as stack:
@@ -171,6 +178,18 @@ def _launch(
         if listener.flooded:
             return dataclasses.replace(ending, how="signal", words="it reported too much")
         return ending
+
+
+@contextmanager
+def serving(
+    box: Box, command: Command, *, handles: list[int], builder: int
+) -> Iterator[subprocess.Popen[bytes]]:
+    """The launcher of a command that serves until the context is left: see cells.py. handles:
+    descriptors that it gets, at their own numbers; builder: the one of them over which its cells
+    are asked for, which stays with the sandbox's pid 1. Needs namespaces."""
+    spec = _specification(box, command, -1, -1, handles) | {"builder": builder}
+    with _launcher(spec, handles) as launcher:
+        yield launcher
 
 
 def _pipe(stack: ExitStack) -> tuple[int, int]:
@@ -239,7 +258,7 @@ class _Listener:
         self.output = b""
         channel.setblocking(False)
 
-    def listen(self, deadline: float, stop: threading.Event) -> bytes:
+    def listen(self, deadline: float, stop: Stop) -> bytes:
         """The launcher's answer."""
         poller = select.poll()
         for handle in (self._channel.fileno(), self._heard, self._answers.fileno()):
@@ -317,6 +336,7 @@ def _specification(
         "processes": _PROCESSES,
         "scratch_mb": _SCRATCH_MB,
         "selftest": False,
+        "builder": -1,
     }
 
 

@@ -32,7 +32,7 @@ SIGNALS = ("kill", "tkill", "tgkill", "pidfd_send_signal", "rt_sigqueueinfo", "r
 _AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
-_NUMBER, _ARCH, _FIRST_ARGUMENT = 0, 4, 16  # offsets in struct seccomp_data
+_NUMBER, _ARCH, _FIRST_ARGUMENT, _SECOND_ARGUMENT = 0, 4, 16, 24  # in struct seccomp_data
 _X32 = 0x40000000
 _NAMESPACES = 0x7E020080  # every CLONE_NEW* flag
 _FAMILIES = (1, 2, 10, 16)  # unix, inet, inet6, netlink: vsock has no namespace
@@ -40,8 +40,10 @@ _FAMILIES = (1, 2, 10, 16)  # unix, inet, inet6, netlink: vsock has no namespace
 Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, operand
 
 
-def program(also: Iterable[str]) -> list[Instruction]:
-    """The filter. also: names of calls to refuse besides those that always are."""
+def program(also: Iterable[str], *, serving: bool = False) -> list[Instruction]:
+    """The filter. also: names of calls to refuse besides those that always are. serving: the
+    warm server's own, which may give its children namespaces, though no user namespace, and may
+    go back to its own pid namespace."""
     number = syscalls.number
     steps: list[Instruction] = [
         (_LOAD, 0, 0, _ARCH),
@@ -51,6 +53,8 @@ def program(also: Iterable[str]) -> list[Instruction]:
     ]
     if syscalls.machine() == "x86_64":
         steps += [(_AT_LEAST, 0, 1, _X32), (_RETURN, 0, 0, _ERRNO | errno.EPERM)]
+    if serving:
+        steps += _namespaces_of_children()
     for name in (*_DENIED, *also):
         if syscalls.exists(name):
             steps += [(_EQUAL, 0, 1, number(name)), (_RETURN, 0, 0, _ERRNO | errno.EPERM)]
@@ -71,10 +75,31 @@ def program(also: Iterable[str]) -> list[Instruction]:
     return [*steps, (_RETURN, 0, 0, _ALLOW)]
 
 
-def apply(also: Iterable[str]) -> None:
+def _namespaces_of_children() -> list[Instruction]:
+    refuse, allow = (_RETURN, 0, 0, _ERRNO | errno.EPERM), (_RETURN, 0, 0, _ALLOW)
+    return [
+        (_EQUAL, 0, 4, syscalls.number("unshare")),
+        (_LOAD, 0, 0, _FIRST_ARGUMENT),
+        (_ANY_BIT, 0, 1, syscalls.NEW_USER),
+        refuse,
+        allow,
+        (_EQUAL, 0, 4, syscalls.number("setns")),
+        (_LOAD, 0, 0, _SECOND_ARGUMENT),
+        (_EQUAL, 1, 0, syscalls.NEW_PID),
+        refuse,
+        allow,
+    ]
+
+
+def packed(steps: Iterable[Instruction]) -> bytes:
+    """The filter as the kernel takes it: an array of struct sock_filter."""
+    return b"".join(struct.pack("=HBBI", *step) for step in steps)
+
+
+def apply(also: Iterable[str], *, serving: bool = False) -> None:
     """Filters this process and all that come of it, for good. Raises OSError."""
-    steps = program(also)
-    code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in steps))
+    steps = program(also, serving=serving)
+    code = ctypes.create_string_buffer(packed(steps))
     head = ctypes.create_string_buffer(struct.pack("@HP", len(steps), ctypes.addressof(code)))
     syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
     syscalls.prctl(syscalls.PR_SET_SECCOMP, 2, head)

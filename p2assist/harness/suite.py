@@ -7,8 +7,7 @@ import functools
 import json
 import os
 import secrets
-import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from p2assist.errors import HarnessError
 from p2assist.harness import interpreter, sandbox, tree
 from p2assist.harness.interpreter import Interpreter
 from p2assist.harness.outcomes import OnTest, Transcript
-from p2assist.harness.sandbox import Box, Command, Ending, Files, Place
+from p2assist.harness.sandbox import Box, Command, Ending, Files, Place, Stop
 
 _FIXED = (
     *("-p", "no:cacheprovider", "--tb=no", "-q", "--no-header", "--no-summary"),
@@ -78,21 +77,22 @@ class Suite:
         run: Run,
         *,
         on_test: OnTest = lambda done, total: None,
-        stop: threading.Event | None = None,
+        on_end: Callable[[Transcript, str], None] = lambda transcript, node_id: None,
+        stop: Stop | None = None,
     ) -> tuple[Transcript, Ending]:
         """What the worker reported, and how its process ended.
 
-        on_test: see Transcript; called while the run goes on. Raises HarnessError where the
+        on_test, on_end: see Transcript; called while the run goes on. Raises HarnessError where the
         sandbox cannot be set up.
         """
         nonce = secrets.token_hex(16)
-        transcript = Transcript(nonce, on_test)
+        transcript = Transcript(nonce, on_test, lambda node_id: on_end(transcript, node_id))
         place = self.box.place()
         lent = (run.coverage,) if run.coverage else ()
         box = dataclasses.replace(self.box, read=(*self.box.read, *lent))
         command = Command(
             argv=(str(self.interpreter.python), "-c", _worker()),
-            env=self._environment(place, keep_compiled=run.keep_compiled),
+            env=self.environment(place, keep_compiled=run.keep_compiled),
             place=place,
             request=lambda channel: self._request(run, place, channel, nonce),
             files=tuple(run.files),
@@ -108,7 +108,7 @@ class Suite:
             raise HarnessError(f"the sandbox cannot be set up: {ending.words}")
         return transcript, ending
 
-    def _environment(self, place: Place, *, keep_compiled: bool) -> dict[str, str]:
+    def environment(self, place: Place, *, keep_compiled: bool = False) -> dict[str, str]:
         """Nothing of the user's but the language: no token, no key, no proxy."""
         folders = [place.root]
         if (self.box.root / "src").is_dir():  # as an editable install would have it
@@ -123,23 +123,26 @@ class Suite:
             **({} if keep_compiled else {"PYTHONDONTWRITEBYTECODE": "1"}),
         }
 
-    def _request(self, run: Run, place: Place, channel: int, nonce: str) -> bytes:
+    def arguments(self, place: Place, *, paths: Sequence[str], options: Sequence[str]) -> list[str]:
+        """pytest's arguments. paths, options: see Run."""
         modules = self.interpreter.modules
         arguments = [*_FIXED, "--rootdir", place.root, *self.config.team.pytest_args]
         arguments += ["--no-cov"] if "pytest_cov" in modules else []
         arguments += ["-n0"] if "xdist" in modules else []
         arguments += ["-p", "no:randomly"] if "pytest_randomly" in modules else []
-        arguments += [*run.options, *(run.paths or self.config.team.tests)]
+        return [*arguments, *options, *(paths or self.config.team.tests)]
+
+    def _request(self, run: Run, place: Place, channel: int, nonce: str) -> bytes:
         request: dict[str, Any] = {
             "channel": channel,
             "nonce": nonce,
-            "arguments": arguments,
+            "arguments": self.arguments(place, paths=run.paths, options=run.options),
             "wanted": None if run.tests is None else list(run.tests),
             "reverse": run.reverse,
             "root": place.root,
             "omit": list(self.omitted),
             "coverage": run.coverage,
-            "has_cov": "pytest_cov" in modules,
+            "has_cov": "pytest_cov" in self.interpreter.modules,
             "keep_compiled": run.keep_compiled,
         }
         return json.dumps(request).encode()

@@ -18,7 +18,7 @@ from p2assist.generation.serve.client import ModelProcess, Say, ServedGenerator
 from p2assist.generation.serve.place import supported
 from p2assist.harness import impact as impact_map
 from p2assist.harness.impact import ImpactMap
-from p2assist.harness.tester import SubprocessTester
+from p2assist.harness.tester import WarmTester
 from p2assist.learning.registry import Base, Registry
 from p2assist.replay.provenance import current_commit
 from p2assist.replay.store import Store
@@ -55,7 +55,7 @@ class _Champion:
 
 
 class Workspace:
-    """Use as a context manager: leaving it closes the store.
+    """Use as a context manager: leaving it closes the store and the tester.
 
     bars: gives a context in which the slow parts say how far they are.
     """
@@ -75,6 +75,8 @@ class Workspace:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
+        if "tester" in self.__dict__:
+            self.tester.close()
         if "store" in self.__dict__:
             self.store.close()
 
@@ -107,8 +109,8 @@ class Workspace:
         return Registry(self.config.state)
 
     @cached_property
-    def tester(self) -> SubprocessTester:
-        return SubprocessTester(self.config, self.impact)
+    def tester(self) -> WarmTester:
+        return WarmTester(self.config, self.impact)
 
     @cached_property
     def split(self) -> Split:

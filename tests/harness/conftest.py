@@ -12,7 +12,7 @@ from p2assist.config import Config
 from p2assist.experience import Task
 from p2assist.harness import impact
 from p2assist.harness.impact import ImpactMap
-from p2assist.harness.tester import SubprocessTester
+from p2assist.harness.tester import SubprocessTester, WarmTester
 
 from .helpers import SHOP, bare_python, make_task, settings, write
 
@@ -34,8 +34,22 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, ImpactMap]:
 
 
 @pytest.fixture(scope="session")
-def shop_tester(shop: tuple[Config, ImpactMap]) -> SubprocessTester:
+def plain_tester(shop: tuple[Config, ImpactMap]) -> SubprocessTester:
     return SubprocessTester(*shop)
+
+
+@pytest.fixture(scope="session")
+def warm_tester(shop: tuple[Config, ImpactMap]) -> Iterator[WarmTester]:
+    with WarmTester(*shop) as tester:
+        yield tester
+
+
+@pytest.fixture(params=["subprocess", "warm"])
+def shop_tester(
+    request: pytest.FixtureRequest, plain_tester: SubprocessTester, warm_tester: WarmTester
+) -> SubprocessTester | WarmTester:
+    """Either tester: what is asked of one holds for the other."""
+    return plain_tester if request.param == "subprocess" else warm_tester
 
 
 @pytest.fixture(scope="session")

@@ -16,13 +16,14 @@ import pytest
 
 from p2assist.config import Config
 from p2assist.experience import Change, CoveringTest, Outcome, Task
-from p2assist.harness import impact, sandbox, tester
+from p2assist.harness import impact, overlay, sandbox, suite
 from p2assist.harness.impact import ImpactMap
-from p2assist.harness.tester import NO_TEST, FakeTester, SubprocessTester
+from p2assist.harness.tester import NO_TEST, FakeTester, SubprocessTester, WarmTester
 
 from .helpers import bare_python, make_task, plain_outcomes, settings
 
 TaskOf = Callable[[str, str], Task]
+AnyTester = SubprocessTester | WarmTester
 TOTAL = ("shop/prices.py", "return sum(prices)")
 LABEL = ("shop/prices.py", 'return f"#{number}"')
 TWICE = ("shop/odd.py", "return number * 2")
@@ -32,12 +33,12 @@ def outcomes(report: object) -> dict[str, str]:
     return {o.node_id: o.outcome.value for o in report.outcomes}  # type: ignore[attr-defined]
 
 
-def test_the_reference_passes(shop_tester: SubprocessTester, shop_task: TaskOf) -> None:
+def test_the_reference_passes(shop_tester: AnyTester, shop_task: TaskOf) -> None:
     task = shop_task(*TOTAL)
     report = shop_tester.test(task, task.reference)
     assert report.passes_all
     assert report.total == len(task.tests) == 5
-    assert report.level == "subprocess"
+    assert report.level in ("subprocess", "swap")
     assert report.isolation == sandbox.detect().name
     assert report.reason == ""
     assert report.seconds > 0
@@ -66,7 +67,7 @@ def test_the_reference_passes(shop_tester: SubprocessTester, shop_task: TaskOf) 
 )
 def test_the_outcomes_are_those_of_plain_pytest(
     shop: tuple[Config, ImpactMap],
-    shop_tester: SubprocessTester,
+    shop_tester: AnyTester,
     shop_task: TaskOf,
     tmp_path: Path,
     place: tuple[str, str],
@@ -80,7 +81,7 @@ def test_the_outcomes_are_those_of_plain_pytest(
 
 
 def test_why_a_test_failed_is_told_in_one_short_line(
-    shop_tester: SubprocessTester, shop_task: TaskOf
+    shop_tester: AnyTester, shop_task: TaskOf
 ) -> None:
     task = shop_task(*LABEL)
     report = shop_tester.test(task, "raise RuntimeError('a\\n\\x1b[31mb\\x00' + 'c' * 9999)")
@@ -107,7 +108,7 @@ FORGERIES = {
 
 @pytest.mark.parametrize("name", FORGERIES)
 def test_ending_the_process_or_writing_about_passes_nothing(
-    shop_tester: SubprocessTester, shop_task: TaskOf, name: str
+    shop_tester: AnyTester, shop_task: TaskOf, name: str
 ) -> None:
     task = shop_task(*TWICE)
     report = shop_tester.test(task, FORGERIES[name])
@@ -116,15 +117,13 @@ def test_ending_the_process_or_writing_about_passes_nothing(
     assert report.passed == 0
 
 
-def test_what_was_reported_before_a_crash_counts(
-    shop_tester: SubprocessTester, shop_task: TaskOf
-) -> None:
+def test_what_was_reported_before_a_crash_counts(shop_tester: AnyTester, shop_task: TaskOf) -> None:
     task = shop_task(*TWICE)
     report = shop_tester.test(task, "os._exit(0) if number == 4 else 0\n    return number * 2")
     assert list(outcomes(report).values()) == ["passed", "crashed", "crashed"]
 
 
-def test_a_flood_of_reports_is_cut_off(shop_tester: SubprocessTester, shop_task: TaskOf) -> None:
+def test_a_flood_of_reports_is_cut_off(shop_tester: AnyTester, shop_task: TaskOf) -> None:
     flood = (
         "import stat\n    for fd in range(3, 64):\n"
         "        there = os.path.exists(f'/proc/self/fd/{fd}')\n"
@@ -153,13 +152,13 @@ def test_a_slow_suite_gets_more_time(
 ) -> None:
     config, known = shop
     asked = []
-    run = tester.Suite.run
+    run = suite.Suite.run
 
     def spy(self: object, what: object, **more: object) -> object:
         asked.append((what.timeout, what.cpu))  # type: ignore[attr-defined]
         return run(self, what, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(tester.Suite, "run", spy)
+    monkeypatch.setattr(suite.Suite, "run", spy)
     slow = impact.ImpactMap(
         tests=tuple(
             impact.BaselineTest(t.node_id, t.outcome, seconds=4, digest=t.digest)
@@ -174,7 +173,7 @@ def test_a_slow_suite_gets_more_time(
 
 
 def test_a_candidate_that_reaches_for_the_runner_is_refused(
-    shop_tester: SubprocessTester, shop_task: TaskOf
+    shop_tester: AnyTester, shop_task: TaskOf
 ) -> None:
     task = shop_task(*TOTAL)
     report = shop_tester.test(task, "import gc, _pytest.runner\n    return sum(prices)")
@@ -184,9 +183,7 @@ def test_a_candidate_that_reaches_for_the_runner_is_refused(
     assert report.seconds == 0
 
 
-def test_without_covering_tests_nothing_is_run(
-    shop_tester: SubprocessTester, shop_task: TaskOf
-) -> None:
+def test_without_covering_tests_nothing_is_run(shop_tester: AnyTester, shop_task: TaskOf) -> None:
     task = shop_task("shop/prices.py", "return 1\n")
     assert task.tests == ()
     report = shop_tester.test(task, "return 2")
@@ -195,7 +192,7 @@ def test_without_covering_tests_nothing_is_run(
 
 
 def test_the_unsaved_buffer_is_what_is_tested(
-    shop: tuple[Config, ImpactMap], shop_tester: SubprocessTester
+    shop: tuple[Config, ImpactMap], shop_tester: AnyTester
 ) -> None:
     config, known = shop
     on_disk = (config.root / "shop/prices.py").read_text()
@@ -208,7 +205,7 @@ def test_the_unsaved_buffer_is_what_is_tested(
     assert (config.root / "shop/prices.py").read_text() == on_disk
 
 
-def test_equal_syntax_trees_share_a_run(shop_tester: SubprocessTester, shop_task: TaskOf) -> None:
+def test_equal_syntax_trees_share_a_run(shop_tester: AnyTester, shop_task: TaskOf) -> None:
     task = shop_task(*LABEL)
     first = shop_tester.test(task, "return '#' + str(number)")
     assert shop_tester.test(task, "return '#' + str(number)  # the same") is first
@@ -264,7 +261,7 @@ def test_a_test_that_failed_before_may_be_gained(
 
 
 def test_many_keeps_the_order_and_does_not_run_far_ahead(
-    shop_tester: SubprocessTester, shop_task: TaskOf
+    shop_tester: AnyTester, shop_task: TaskOf
 ) -> None:
     task = shop_task(*TOTAL)
     taken = itertools.count()
@@ -290,6 +287,20 @@ def children() -> list[psutil.Process]:
     return psutil.Process().children(recursive=True)
 
 
+def new(before: set[psutil.Process]) -> list[psutil.Process]:
+    """Children that came since; a warm server of before may replace its own."""
+    return [
+        child for child in children() if child not in before and not before & set(ancestors(child))
+    ]
+
+
+def ancestors(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.parents()
+    except psutil.NoSuchProcess:
+        return []
+
+
 def test_closing_the_iterator_ends_every_run(
     shop: tuple[Config, ImpactMap], shop_task: TaskOf
 ) -> None:
@@ -300,11 +311,11 @@ def test_closing_the_iterator_ends_every_run(
     reports = patient.test_many([(task, "return 0 - 1"), *sleepers])
     assert next(reports).passed == 0
     deadline = time.monotonic() + 60
-    while len(set(children()) - before) < 2 * running() and time.monotonic() < deadline:
+    while len(new(before)) < 2 * running() and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert len(set(children()) - before) >= 2 * running()  # both workers are at it
+    assert len(new(before)) >= 2 * running()  # both workers are at it
     reports.close()  # type: ignore[attr-defined]
-    assert set(children()) <= before
+    assert not new(before)
 
 
 def test_an_interrupt_leaves_nothing_running(
@@ -315,14 +326,14 @@ def test_an_interrupt_leaves_nothing_running(
     before = set(children())
 
     def interrupt() -> None:
-        while len(set(children()) - before) < running():
+        while len(new(before)) < running():
             time.sleep(0.05)
         _thread.interrupt_main()
 
     threading.Thread(target=interrupt).start()
     with pytest.raises(KeyboardInterrupt):
         patient.test(shop_task(*TOTAL), "import time; time.sleep(300)")
-    assert set(children()) <= before
+    assert not new(before)
 
 
 def test_killing_the_caller_kills_the_candidate(shop: tuple[Config, ImpactMap]) -> None:
@@ -368,8 +379,8 @@ def test_the_fake_passes_the_reference_alone(shop_task: TaskOf) -> None:
 
 
 def test_a_source_is_written_in_the_encoding_it_declares() -> None:
-    assert tester.encode("# coding: latin-1\nx = 'é'\n") == "# coding: latin-1\nx = 'é'\n".encode(
+    assert overlay.encode("# coding: latin-1\nx = 'é'\n") == "# coding: latin-1\nx = 'é'\n".encode(
         "latin-1"
     )
-    assert tester.encode("x = 'é'\n") == "x = 'é'\n".encode()
-    assert tester.encode("# coding: nonsense\n") == b"# coding: nonsense\n"
+    assert overlay.encode("x = 'é'\n") == "x = 'é'\n".encode()
+    assert overlay.encode("# coding: nonsense\n") == b"# coding: nonsense\n"

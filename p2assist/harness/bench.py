@@ -1,0 +1,218 @@
+"""What every tester does before and around a run: what needs no run, sharing, many at once."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import math
+import os
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from p2assist.config import Config
+from p2assist.experience import Outcome, Task, TestReport
+from p2assist.harness import refusal, sources, tree
+from p2assist.harness.course import Course
+from p2assist.harness.demand import WHOLE, Demand
+from p2assist.harness.mapping import COMPILED, ImpactMap
+from p2assist.harness.outcomes import Verdict
+from p2assist.harness.overlay import Overlay, OwnFile
+from p2assist.harness.sandbox import Files
+from p2assist.harness.sharing import Shared
+from p2assist.harness.suite import Suite
+
+NO_TEST = "no covering test"
+_SLOWER = 5  # how many times its baseline a suite may take beyond the configured timeout
+_CPU_FLOOR = 5.0  # seconds of processor time for starting pytest on a slow machine
+_CPU_SLOWER = 10  # how many times its baseline a suite may compute
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A candidate that has to be run. meaning: what two candidates share that do the same.
+    wanted: node ids in the order they run. timeout, cpu: seconds."""
+
+    task: Task
+    files: Files
+    meaning: str
+    wanted: tuple[str, ...]
+    timeout: float
+    cpu: int
+
+    @property
+    def paths(self) -> list[str]:
+        """The files that hold the tests."""
+        return list(dict.fromkeys(node_id.partition("::")[0] for node_id in self.wanted))
+
+
+class Level(Protocol):
+    """One way to run a job. name: for reports of what needed no run."""
+
+    name: str
+
+    def run(self, job: Job, course: Course) -> TestReport:
+        """Raises HarnessError where the job cannot be run, StoppedError as the demand says."""
+        ...
+
+
+class Bench:
+    """A tester around a level. overlay: what is laid over the tree for a candidate. state: of the
+    tree and the environment, as Watch has it; what is remembered is of one state."""
+
+    def __init__(
+        self,
+        config: Config,
+        impact: ImpactMap,
+        suite: Suite,
+        *,
+        overlay: Overlay | None = None,
+        state: Callable[[], str] | None = None,
+    ) -> None:
+        self.config, self.impact, self.suite = config, impact, suite
+        self.overlay = overlay or OwnFile(config.root)
+        self._shared = Shared()
+        self.compiled = self._trusted_compiled()
+        self._stamps = self._unchanged()
+        self._state = state or (
+            lambda: str([(p, tree.stamp(config.root / p)) for p in self.changed()])
+        )
+        self._same_syntax = suite.interpreter.version[:2] == sys.version_info[:2]
+
+    def test(
+        self,
+        level: Level,
+        task: Task,
+        text: str,
+        demand: Demand = WHOLE,
+        *,
+        fresh: bool = False,
+    ) -> TestReport:
+        """The report of one candidate at the level. fresh: run it, whatever is remembered."""
+        course = Course(task, demand, self.impact)
+        share = not fresh
+        empty = TestReport(level=level.name, isolation=self.suite.box.isolation.name)
+        if not task.tests:
+            return replace(empty, reason=NO_TEST)
+        applied = task.apply(text)
+        try:
+            parsed = sources.parse(applied)
+        except SyntaxError as error:
+            if self._same_syntax:
+                words = f"{type(error).__name__}: {error.msg} ({task.path}, line {error.lineno})"
+                return _alike(course, task, Verdict(Outcome.ERROR, message=words), empty)
+            return self._run(level, self._job(task, text, applied), course, share)
+        except (RecursionError, MemoryError):
+            return self._run(level, self._job(task, text, applied), course, share)
+        if why := refusal.refuse(parsed, _parsed(task.source)):
+            report = _alike(course, task, Verdict(Outcome.REFUSED, message=why), empty)
+            return replace(report, reason=f"refused: {why}")
+        return self._run(level, self._job(task, text, ast.dump(parsed)), course, share)
+
+    def many(self, level: Level, pairs: Iterable[tuple[Task, str]]) -> Iterator[TestReport]:
+        """See Tester. Closing the iterator, or an exception in the caller, ends every run."""
+        stop, workers = threading.Event(), self.workers
+        demand = Demand(stop=stop)
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="p2assist-test")
+        ahead: deque[Future[TestReport]] = deque()
+        try:
+            for task, text in pairs:
+                ahead.append(pool.submit(self.test, level, task, text, demand))
+                while ahead and (ahead[0].done() or len(ahead) > 2 * workers):
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    @property
+    def workers(self) -> int:
+        """Candidates tested at once."""
+        return self.config.team.harness.workers or cores()
+
+    def changed(self) -> list[str]:
+        """Sources whose kept compiled form may be stale: a clock does not tell."""
+        root, files = self.config.root, self.impact.files
+        return [p for p in files if self._stamps.get(p) != tree.stamp(root / p)]
+
+    def _job(self, task: Task, text: str, meaning: str) -> Job:
+        order, known = self.impact.order, self.impact.by_id
+        wanted = sorted(
+            dict.fromkeys(test.node_id for test in task.tests),
+            key=lambda node_id: order.get(node_id, len(order)),
+        )
+        baseline = sum(known[node_id].seconds for node_id in wanted if node_id in known)
+        timeout = max(self.config.team.harness.timeout, _SLOWER * baseline)
+        return Job(
+            task=task,
+            files=self.overlay.files(task, text),
+            meaning=meaning,
+            wanted=tuple(wanted),
+            timeout=timeout,
+            cpu=math.ceil(min(timeout, _CPU_FLOOR + _CPU_SLOWER * baseline)),
+        )
+
+    def _run(self, level: Level, job: Job, course: Course, share: bool) -> TestReport:
+        """The report of the run that this candidate shares with those that mean the same."""
+        if not share:
+            return level.run(job, course)
+        key = _key(job, self._state())
+        if course.whole:
+            report = self._shared.run(key, lambda: level.run(job, course), course.is_set)
+        else:
+            found = self._shared.known(key)
+            report = found or level.run(job, course)
+            if found is None and report.complete:
+                self._shared.keep(key, report)
+        for outcome in report.outcomes:
+            course.tell(outcome)
+        return report
+
+    def _trusted_compiled(self) -> str:
+        """The file of compiled forms that belongs to the map; '' where it does not."""
+        file = self.config.state / COMPILED
+        wanted = self.impact.compiled
+        return str(file) if wanted and tree.file_digest(file) == wanted else ""
+
+    def _unchanged(self) -> dict[str, tuple[int, int, int]]:
+        """Stamps of the files that are still as the map saw them."""
+        root = self.config.root
+        stamps = {path: tree.stamp(root / path) for path in self.impact.files}
+        known = self.impact.files
+        return {p: s for p, s in stamps.items() if tree.file_digest(root / p) == known[p]}
+
+
+def _key(job: Job, state: str) -> str:
+    """What the job's outcome depends on: the meaning of the candidate's file, the other files
+    laid over the tree, the tests, the tree and the environment."""
+    said = hashlib.sha256(f"{state}\0{job.task.path}\0{job.meaning}".encode("utf-8", "replace"))
+    for path, content in job.files:
+        if path == job.task.path:
+            continue  # it is its meaning that counts
+        said.update(path.encode() + b"\0" + hashlib.sha256(content).digest())
+    said.update("\0".join(job.wanted).encode())
+    return said.hexdigest()
+
+
+def _alike(course: Course, task: Task, verdict: Verdict, empty: TestReport) -> TestReport:
+    """The same verdict for every covering test, without a run."""
+    report = course.report({test.node_id: verdict for test in task.tests}, empty)
+    return replace(report, seconds=0.0)
+
+
+def _parsed(text: str) -> ast.Module:
+    """The original's tree; an empty one where it does not parse, so that nothing is excused."""
+    try:
+        return sources.parse(text)
+    except (SyntaxError, RecursionError, MemoryError):
+        return ast.Module(body=[], type_ignores=[])
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
