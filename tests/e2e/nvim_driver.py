@@ -77,17 +77,43 @@ class Journal:
         return wait(lambda: self.all(what)[count - 1 : count], f"{count} x {what}")[0]
 
 
+# What a person's init.lua holds: the plugin, a status line with its words, real colours.
+SCREEN = """
+vim.opt.rtp:prepend([[{plugin}]])
+vim.o.swapfile, vim.o.number, vim.o.showmode, vim.o.ruler = false, true, false, false
+vim.o.termguicolors, vim.o.laststatus, vim.o.shortmess = true, 2, vim.o.shortmess .. "I"
+vim.o.statusline = " %t %m%= %{{v:lua.require'p2assist'.statusline()}} "
+require("p2assist").setup{{ cmd = {command}, trusted = {{ [[{project}]] }} }}
+"""
+
+
+def homes(home: Path) -> dict[str, str]:
+    """The environment in which Neovim keeps everything below a folder."""
+    home.mkdir(parents=True, exist_ok=True)
+    return {f"XDG_{name}_HOME": str(home) for name in ("CONFIG", "DATA", "STATE", "CACHE")}
+
+
+def screen_settings(
+    home: Path, project: Path, command: list[str]
+) -> tuple[list[str], dict[str, str]]:
+    """The command line and the environment of a Neovim for a terminal."""
+    environment = homes(home)
+    words = "{ " + ", ".join(f"[[{word}]]" for word in command) + " }"
+    script = home / "init.lua"
+    script.write_text(SCREEN.format(plugin=PLUGIN, command=words, project=project))
+    return [str(BINARY), "--clean", "-u", str(script)], environment
+
+
 class Neovim:
     """One running Neovim and what is drawn in it."""
 
     def __init__(self, home: Path, file: Path, init: str, environment: dict[str, str]) -> None:
         self.home = home
         self.file = file
-        home.mkdir(parents=True, exist_ok=True)
+        places = homes(home)
         script = home / "init.lua"
         script.write_text(f"vim.opt.rtp:prepend([[{PLUGIN}]])\nvim.o.swapfile = false\n{init}")
         socket = home / f"socket-{len(list(home.glob('socket-*')))}"
-        places = {f"XDG_{name}_HOME": str(home) for name in ("CONFIG", "DATA", "STATE", "CACHE")}
         self.process = subprocess.Popen(
             [BINARY, "--clean", "--headless", "--listen", socket, "-u", script, file],
             env={**os.environ, **places, **environment},

@@ -286,7 +286,7 @@ def test_why_shows_the_candidates_and_colours_the_diff(editor, journal):
       end
     """
     text, groups = wait(lambda: editor.lua(find), "the window")
-    assert "| 1 | 0.90 | 7/7 covering tests |" in text
+    assert "| 1   | 0.90        | 7/7 covering tests |\n| 2   | 0.45        | fails" in text
     assert groups == ["Removed", "Added"]
     assert editor.ghost() == SUM
 
@@ -448,5 +448,5 @@ def test_the_lualine_component_says_what_the_status_line_does(start):
       return { component:update_status(), component.options.color }
     """
     text, colour = editor.lua(component)
-    assert text == "p2 · none · 7/7 covering tests"
+    assert text == "p2 · pocket · 7/7 covering tests"
     assert re.fullmatch("#[0-9a-f]{6}", colour["fg"])

@@ -11,13 +11,24 @@ local M = {}
 ---@field state "waiting"|"testing"|"tested"|"untested"|"refused"
 ---@field passRate? number nil while unknown
 
----@type table<string, p2assist.Candidate[]> uri -> its latest candidates
+local KEPT = 256 -- candidates; more than a person goes back to
+
+---@type table<string, p2assist.Candidate> id -> what was said of it last
 local latest = {}
+local order = {} ---@type string[] ids, the oldest first
 
 --- Handles p2assist/evidence.
 ---@param params { uri: string, candidates: p2assist.Candidate[] }
 function M.receive(params)
-  latest[params.uri] = params.candidates
+  for _, candidate in ipairs(params.candidates) do
+    if not latest[candidate.id] then
+      order[#order + 1] = candidate.id
+    end
+    latest[candidate.id] = candidate
+  end
+  while #order > KEPT do
+    latest[table.remove(order, 1)] = nil
+  end
   vim.api.nvim_exec_autocmds(
     "User",
     { pattern = "P2assistEvidence", modeline = false, data = params }
@@ -27,13 +38,7 @@ end
 ---@param id string
 ---@return p2assist.Candidate?
 function M.of(id)
-  for _, candidates in pairs(latest) do
-    for _, candidate in ipairs(candidates) do
-      if candidate.id == id then
-        return candidate
-      end
-    end
-  end
+  return latest[id]
 end
 
 --- The highlight group of a candidate's evidence.
@@ -64,7 +69,7 @@ end
 
 --- Forgets what the server said, as when it is gone.
 function M.forget()
-  latest = {}
+  latest, order = {}, {}
 end
 
 return M

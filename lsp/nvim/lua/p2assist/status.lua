@@ -60,8 +60,8 @@ function M.line(buffer)
   local status, offer = M.of(buffer), suggest.last()
   local candidate = offer and evidence.of(offer.id)
   local parts = { status.state == "ready" and "p2" or "p2 " .. status.state }
-  local serving = status.adapter ~= vim.NIL and status.adapter or ""
-  parts[#parts + 1] = serving ~= "" and serving or status.model
+  local adapter = status.adapter ~= vim.NIL and status.adapter or ""
+  parts[#parts + 1] = adapter ~= "" and adapter ~= "none" and adapter or status.model
   parts[#parts + 1] = candidate and candidate.evidence ~= "" and candidate.evidence or nil
   local group = status.state == "ready" and candidate and evidence.group(candidate)
   return table.concat(parts, " · "), group or GROUPS[status.state] or "P2assistTesting"

@@ -286,6 +286,9 @@ function M.attach(buffer)
   on("CursorMovedI", moved)
   on("InsertLeave", left)
   on("BufLeave", M.hide)
+  if buffer == vim.api.nvim_get_current_buf() and inserting() then
+    changed() -- the server came, or came back, while the user was typing
+  end
 end
 
 ---@param buffer integer

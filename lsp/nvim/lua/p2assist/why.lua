@@ -21,11 +21,52 @@ local function colour(buffer, lines)
   end
 end
 
+local function cells(line)
+  return vim.tbl_map(vim.trim, vim.split(line:match("^|(.*)|%s*$"), "|", { plain = true }))
+end
+
+--- Pads the cells of one table, so that its columns stand below each other.
+local function align(rows)
+  local widths = {}
+  local split = vim.tbl_map(cells, rows)
+  for _, row in ipairs(split) do
+    for column, cell in ipairs(row) do
+      local width = cell:match("^:?%-+:?$") and 0 or vim.fn.strdisplaywidth(cell)
+      widths[column] = math.max(widths[column] or 3, width)
+    end
+  end
+  return vim.tbl_map(function(row)
+    local padded = {}
+    for column, cell in ipairs(row) do
+      local filler = cell:match("^:?%-+:?$") and "-" or " "
+      local missing = widths[column] - vim.fn.strdisplaywidth(cell)
+      padded[column] = cell .. filler:rep(missing)
+    end
+    return "| " .. table.concat(padded, " | ") .. " |"
+  end, split)
+end
+
+--- Markdown's lines, with its tables aligned: Neovim shows them as they are written.
+---@param lines string[]
+---@return string[]
+function M.tidy(lines)
+  local tidied, rows = {}, {}
+  for _, line in ipairs(lines) do
+    if line:match("^|.*|%s*$") then
+      rows[#rows + 1] = line
+    else
+      vim.list_extend(tidied, align(rows))
+      tidied[#tidied + 1], rows = line, {}
+    end
+  end
+  return vim.list_extend(tidied, align(rows))
+end
+
 --- Opens it beside the cursor. It closes with the cursor's next move; given again, it is entered.
 ---@param markdown string
 ---@return integer window
 function M.open(markdown)
-  local lines = vim.split(vim.trim(markdown), "\n", { plain = true })
+  local lines = M.tidy(vim.split(vim.trim(markdown), "\n", { plain = true }))
   local buffer, window = vim.lsp.util.open_floating_preview(lines, "markdown", {
     border = "rounded",
     title = " Why this completion? ",
