@@ -235,7 +235,7 @@ class Server:
             os._exit(0)
         for item in session.items:
             send("item", item.nodeid)
-        reporter = worker.Reporter(request, send, None)
+        reporter = worker.Reporter(request, send)
         session.config.pluginmanager.register(reporter, "p2assist-reporter")
 
     def _end(self, outcome: Any) -> None:
@@ -272,7 +272,7 @@ def _test_anew(channel: int, request: Dict[str, Any], server: Dict[str, Any]) ->
         send("unfit", "the candidate cannot be written: " + str(error))
         os._exit(0)
     importlib.invalidate_caches()
-    plugins: List[Any] = [worker.Reporter(request, send, None)]
+    plugins: List[Any] = [worker.Reporter(request, send)]
     if not server["has_cov"]:
         plugins.append(worker.Unavailable())
     sys.argv = ["pytest"] + request["arguments"]

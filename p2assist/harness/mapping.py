@@ -1,11 +1,11 @@
-"""ImpactMap: which tests run which lines, and what each said before any candidate."""
+"""ImpactMap: which tests run which functions, and what each said before any candidate."""
 
 from __future__ import annotations
 
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,20 +14,24 @@ from typing import Any
 from p2assist.config import Config
 from p2assist.errors import HarnessError
 from p2assist.experience import CoveringTest, Outcome
-from p2assist.harness import tree
+from p2assist.harness import credit, tree
+from p2assist.harness.credit import FileCoverage, Sets
+from p2assist.harness.outline import outline
 
 FILE = "impact.json"
 COMPILED = "compiled.bin"
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
 class BaselineTest:
     """What a test said before any candidate.
 
-    digest: SHA-256 of its function's source text. seconds: of its three phases, the longer of
-    two runs. unstable: why its word does not count ('' where it does): it said different things
-    in different runs. message: why it did not pass. skipped: a skip or an expected failure.
+    digest: see digests.TestDigests. seconds: of its three phases, in order with the others.
+    unstable: why its word does not count ('' where it does): it said different things in
+    different runs. looked: when that was seen last, in seconds since the epoch; clean: how many
+    times in a row it was not seen since (baseline.py). message: why it did not pass. skipped: a
+    skip or an expected failure.
     """
 
     node_id: str
@@ -35,6 +39,8 @@ class BaselineTest:
     seconds: float = 0.0
     digest: str = ""
     unstable: str = ""
+    looked: float = 0.0
+    clean: int = 0
     message: str = ""
     skipped: bool = False
 
@@ -43,22 +49,32 @@ class BaselineTest:
         """Whether it can say something of a candidate: it passes, always."""
         return self.outcome is Outcome.PASSED and not self.unstable
 
+    @property
+    def may_tell(self) -> bool:
+        """Whether it can be kept, broken or gained: it says the same each time."""
+        return not self.unstable and not self.skipped
+
+    @property
+    def covering(self) -> CoveringTest:
+        return CoveringTest(self.node_id, self.digest)
+
 
 @dataclass(frozen=True)
 class ImpactMap:
-    """The suite's tests in the order they run, and for each line the tests that run it.
+    """The suite's tests in the order they run, and for each file the tests that run its functions.
 
-    lines: posix path below the root -> 1-based line -> number of a set; sets: numbers of tests.
-    A line that runs while a module is imported is of every test. files: digests of what the map
-    was made from. uncollected: file -> why it could not be collected. options: further arguments
-    that pytest needs here. python: the interpreter's path. compiled: digest of the compiled files
-    that lie beside the map.
+    coverage: posix path below the root -> see FileCoverage; what runs at import is everyone's.
+    files: digests of what the map was made from. held: files whose contents since then do not
+    parse, or break tests: their digests; the map stays with the last green ones (green.py).
+    uncollected: file -> why it could not be collected. options: further arguments that pytest
+    needs here. python: the interpreter's path. compiled: digest of the compiled files that lie
+    beside the map. quarantine: see Quarantine.
     """
 
     tests: tuple[BaselineTest, ...]
-    lines: Mapping[str, Mapping[int, int]]
-    sets: tuple[tuple[int, ...], ...]
+    coverage: Mapping[str, FileCoverage]
     files: Mapping[str, str]
+    held: Mapping[str, str] = field(default_factory=dict)
     uncollected: Mapping[str, str] = field(default_factory=dict)
     options: tuple[str, ...] = ()
     python: str = ""
@@ -76,7 +92,7 @@ class ImpactMap:
     @property
     def paths(self) -> tuple[str, ...]:
         """The files of which a test runs a line, sorted."""
-        return tuple(sorted(self.lines))
+        return tuple(sorted(path for path, file in self.coverage.items() if file.ran))
 
     @property
     def test_files(self) -> tuple[str, ...]:
@@ -102,23 +118,32 @@ class ImpactMap:
         return tuple(test for test in self.tests if test.unstable)
 
     def covering(self, path: str, first_line: int, last_line: int) -> tuple[CoveringTest, ...]:
-        """The tests that run any of the lines first..last (1-based, inclusive) of the file, in
-        the order they run: only those that always passed at baseline."""
-        of_file = self.lines.get(path, {})
-        wanted = {of_file[n] for n in range(first_line, last_line + 1) if n in of_file}
-        numbers = sorted({number for one in wanted for number in self.sets[one]})
-        tests = (self.tests[number] for number in numbers)
-        return tuple(CoveringTest(test.node_id, test.digest) for test in tests if test.counts)
+        """The tests that run any of the lines first..last (1-based, inclusive) of the file as it
+        was mapped, in the order they run: only those that always passed at baseline."""
+        file = self.coverage.get(path)
+        found = file.covering(first_line, last_line) if file else 0
+        return tuple(test.covering for test in self.of(found) if test.counts)
 
-    def covered_lines(self, path: str) -> Iterator[int]:
-        """The lines of the file that any test that counts runs, in order."""
-        of_file = self.lines.get(path, {})
-        useful = {n for n, one in enumerate(self.sets) if any(self.tests[i].counts for i in one)}
-        return (line for line in sorted(of_file) if of_file[line] in useful)
+    def evidence(self, path: str, text: str, first_line: int, last_line: int) -> list[BaselineTest]:
+        """The tests of those lines of another text of the file, half-written or not, in the order
+        they run: also those that fail, always, before any candidate. They may be gained."""
+        file = self.coverage.get(path)
+        found = file.moved(outline(text)).covering(first_line, last_line) if file else 0
+        return [test for test in self.of(found) if test.may_tell]
+
+    def of(self, tests: int) -> list[BaselineTest]:
+        """The tests of a set of credit.py."""
+        return [self.tests[number] for number in credit.places(tests, len(self.tests))]
+
+    def spelled_out(self, tests: int) -> int:
+        """The set with everyone named."""
+        everyone = (1 << (len(self.tests) + 1)) - 1
+        return everyone if tests & credit.EVERYONE else tests
 
     def fresh(self, root: Path) -> bool:
         """Whether no Python file and no settings' file of the tree has changed since."""
-        return tree.digests(root) == dict(self.files)
+        wanted = {**self.files, **self.held}
+        return tree.digests(root) == {path: digest for path, digest in wanted.items() if digest}
 
     def save(self, config: Config) -> None:
         """Writes the map under the state folder, wholly or not at all. Raises HarnessError."""
@@ -128,11 +153,14 @@ class ImpactMap:
             raise HarnessError(f"the map of tests cannot be kept: {error}") from error
 
     def _as_json(self) -> dict[str, Any]:
+        sets = Sets()
+        coverage = {path: credit.to_json(file, sets) for path, file in self.coverage.items()}
         return {"version": _VERSION} | {
             "tests": [asdict(test) for test in self.tests],
-            "lines": {path: dict(lines) for path, lines in self.lines.items()},
-            "sets": self.sets,
+            "coverage": coverage,
+            "sets": sets.written,
             "files": dict(self.files),
+            "held": dict(self.held),
             "uncollected": dict(self.uncollected),
             "options": self.options,
             "python": self.python,
@@ -144,14 +172,12 @@ class ImpactMap:
         if told["version"] != _VERSION:
             raise ValueError("another version of p2assist wrote it")
         tests = (BaselineTest(**t | {"outcome": Outcome(t["outcome"])}) for t in told["tests"])
+        sets = Sets(told["sets"])
         return cls(
             tests=tuple(tests),
-            lines={
-                path: {int(line): one for line, one in lines.items()}
-                for path, lines in told["lines"].items()
-            },
-            sets=tuple(tuple(one) for one in told["sets"]),
+            coverage={p: credit.from_json(file, sets) for p, file in told["coverage"].items()},
             files=told["files"],
+            held=told["held"],
             uncollected=told["uncollected"],
             options=tuple(told["options"]),
             python=told["python"],
@@ -164,7 +190,7 @@ def load(config: Config) -> ImpactMap | None:
     version's), so that it is made anew: it holds nothing that cannot be."""
     try:
         return ImpactMap._from_json(json.loads((config.state / FILE).read_bytes()))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
 
 

@@ -322,7 +322,8 @@ class Child:
             "wanted": list(trial.wanted),
             "arguments": list(trial.arguments),
             "cpu": trial.cpu,
-            "reverse": False,
+            "unwanted": [],
+            "order": "",
         }
         handle = os.memfd_create("request")
         with os.fdopen(handle, "wb") as file:

@@ -21,7 +21,7 @@ from p2assist.harness.sandbox import Box, Command, Ending, Files, Place, Stop
 
 _FIXED = (
     *("-p", "no:cacheprovider", "--tb=no", "-q", "--no-header", "--no-summary"),
-    "--continue-on-collection-errors",
+    *("--continue-on-collection-errors", "--maxfail=0"),
 )
 # What a repository may hold that no test should see. Only names: an .env may be a folder.
 _SECRETS = (".env", ".env.*", ".netrc", ".pypirc", ".npmrc", ".git/config", ".git/credentials")
@@ -30,16 +30,22 @@ _PASSED_ON = ("LANG", "LC_ALL", "LC_CTYPE", "TZ")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What to run. tests: node ids, None for all that are found; paths: what pytest is given,
-    () for what the project's settings say. files, stale, compiled: see sandbox.Command. timeout,
-    cpu: seconds. options: further arguments of pytest."""
+    """What to run. tests: node ids, None for all that are found; unwanted: node ids that are
+    collected and not run; paths: what pytest is given, () for what the project's settings say.
+    files, stale, compiled: see sandbox.Command. order: '' as collected, 'reverse', or any other
+    word, the seed of a shuffle. hash_seed: of Python's hashes. alone_seconds: under coverage, how
+    long tests may run each in a process of its own. timeout, cpu: seconds. options: further
+    arguments of pytest."""
 
     tests: Sequence[str] | None = None
+    unwanted: Sequence[str] = ()
     paths: Sequence[str] = ()
     files: Files = ()
     stale: Sequence[str] = ()
     compiled: str = ""
-    reverse: bool = False
+    order: str = ""
+    hash_seed: int = 0
+    alone_seconds: float = 0.0
     coverage: str | None = None  # a folder of the package to lend; '' to use the project's own
     keep_compiled: bool = False
     options: Sequence[str] = ()
@@ -91,8 +97,8 @@ class Suite:
         lent = (run.coverage,) if run.coverage else ()
         box = dataclasses.replace(self.box, read=(*self.box.read, *lent))
         command = Command(
-            argv=(str(self.interpreter.python), "-c", _worker()),
-            env=self.environment(place, keep_compiled=run.keep_compiled),
+            argv=(str(self.interpreter.python), "-c", _source("worker")),
+            env=self.environment(place, keep_compiled=run.keep_compiled, hash_seed=run.hash_seed),
             place=place,
             request=lambda channel: self._request(run, place, channel, nonce),
             files=tuple(run.files),
@@ -101,14 +107,16 @@ class Suite:
             timeout=run.timeout,
             cpu=run.cpu,
             output=run.tests is None,
-            most_bytes=(256 if run.tests is None else 8) << 20,
+            most_bytes=(8 if run.tests is not None and run.coverage is None else 256) << 20,
         )
         ending = sandbox.run(box, command, receive=transcript.receive, stop=stop)
         if ending.how == "setup":
             raise HarnessError(f"the sandbox cannot be set up: {ending.words}")
         return transcript, ending
 
-    def environment(self, place: Place, *, keep_compiled: bool = False) -> dict[str, str]:
+    def environment(
+        self, place: Place, *, keep_compiled: bool = False, hash_seed: int = 0
+    ) -> dict[str, str]:
         """Nothing of the user's but the language: no token, no key, no proxy."""
         folders = [place.root]
         if (self.box.root / "src").is_dir():  # as an editable install would have it
@@ -119,7 +127,7 @@ class Suite:
             "HOME": place.home,
             "TMPDIR": place.scratch,
             "PYTHONPATH": os.pathsep.join(folders),
-            "PYTHONHASHSEED": "0",
+            "PYTHONHASHSEED": str(hash_seed),
             **({} if keep_compiled else {"PYTHONDONTWRITEBYTECODE": "1"}),
         }
 
@@ -138,10 +146,13 @@ class Suite:
             "nonce": nonce,
             "arguments": self.arguments(place, paths=run.paths, options=run.options),
             "wanted": None if run.tests is None else list(run.tests),
-            "reverse": run.reverse,
+            "unwanted": list(run.unwanted),
+            "order": run.order,
             "root": place.root,
             "omit": list(self.omitted),
+            "tracer": "" if run.coverage is None else _source("tracer"),
             "coverage": run.coverage,
+            "alone_seconds": run.alone_seconds,
             "has_cov": "pytest_cov" in self.interpreter.modules,
             "keep_compiled": run.keep_compiled,
         }
@@ -149,8 +160,8 @@ class Suite:
 
 
 @functools.cache
-def _worker() -> str:
-    return (Path(__file__).parent / "worker.py").read_text(encoding="utf-8")
+def _source(name: str) -> str:
+    return (Path(__file__).parent / f"{name}.py").read_text(encoding="utf-8")
 
 
 def _hidden(root: Path) -> tuple[str, ...]:

@@ -13,7 +13,15 @@ PRUNED = frozenset(
     {STATE, ".git", ".hg", ".tox", ".nox", ".eggs", "__pycache__", "node_modules", "site-packages"}
 )
 # Files besides *.py whose change may change what the tests do.
-SETTINGS = ("pyproject.toml", "pytest.ini", ".pytest.ini", "pytest.toml", "setup.cfg", "tox.ini")
+SETTINGS = (
+    "pyproject.toml",
+    "p2assist.toml",
+    "pytest.ini",
+    ".pytest.ini",
+    "pytest.toml",
+    "setup.cfg",
+    "tox.ini",
+)
 
 
 def python_files(root: Path) -> Iterator[str]:
@@ -29,16 +37,29 @@ def environments(root: Path) -> list[str]:
     return sorted(n.name for n in root.iterdir() if n.is_dir() and _is_environment(root, n.name))
 
 
+def contents(root: Path) -> Iterator[tuple[str, bytes]]:
+    """Path and bytes of every Python file and every file of settings that can be read."""
+    for path in (*python_files(root), *(name for name in SETTINGS if (root / name).is_file())):
+        try:
+            yield path, (root / path).read_bytes()
+        except OSError:
+            continue
+
+
 def digests(root: Path) -> dict[str, str]:
-    """SHA-256 in hex of every Python file and every file of settings, by posix path."""
-    paths = [*python_files(root), *(name for name in SETTINGS if (root / name).is_file())]
-    return {path: file_digest(root / path) for path in paths}
+    """SHA-256 in hex of the same files, by posix path."""
+    return {path: digest(content) for path, content in contents(root)}
+
+
+def digest(content: bytes) -> str:
+    """SHA-256 in hex."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def file_digest(file: Path) -> str:
     """SHA-256 of the file's bytes, in hex; '' where it cannot be read."""
     try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
+        return digest(file.read_bytes())
     except OSError:
         return ""
 

@@ -11,7 +11,7 @@ What the reporting needs is held in closures, and taken before the project's cod
 Code in the same process can still reach it through frames: see refusal.py.
 """
 
-# ruff: noqa: PTH118, PTH119, PTH123, RUF005
+# ruff: noqa: PTH118, PTH119, PTH123
 from __future__ import annotations
 
 import json
@@ -30,13 +30,15 @@ MESSAGE_CHARACTERS = 500
 BLOB_BYTES = 32768
 
 
-def make_send(channel: int, nonce: str) -> Send:
-    """A function that sends its arguments as one message, from this process alone."""
-    write, getpid, join, own = os.write, os.getpid, SEPARATOR.join, os.getpid()
+def make_send(channel: int, nonce: str, senders: list[int] | None = None) -> Send:
+    """A function that sends its arguments as one message, from this process alone, or from the
+    last of senders."""
+    write, getpid, join = os.write, os.getpid, SEPARATOR.join
     text, raw = str, bytes
+    own = senders or [getpid()]
 
     def send(*fields: Any, data: bytes = b"") -> None:
-        if getpid() == own:
+        if getpid() == own[-1]:
             head = join((nonce, *(text(field) for field in fields), ""))
             write(channel, raw(head, "utf-8", "replace") + data)
 
@@ -66,10 +68,11 @@ def printable(text: str) -> str:
 class Reporter:
     """The pytest plugin. Its hooks are attributes made of closures."""
 
-    def __init__(self, request: dict[str, Any], send: Send, contexts: Contexts | None) -> None:
+    def __init__(self, request: dict[str, Any], send: Send) -> None:
         import pytest
 
         wanted = set(request["wanted"]) if request["wanted"] is not None else None
+        unwanted = set(request["unwanted"])
         messages: dict[str, str] = {}
         words = make_words()
 
@@ -77,12 +80,11 @@ class Reporter:
         def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:
             if wanted is not None:
                 items[:] = [item for item in items if item.nodeid in wanted]
-            if request["reverse"]:
-                items.reverse()
             for item in items:
                 send("item", item.nodeid)
-            if contexts:
-                contexts.note_fixtures(items)
+            if unwanted:
+                items[:] = [item for item in items if item.nodeid not in unwanted]
+            reorder(items, request["order"])
 
         @pytest.hookimpl(hookwrapper=True, tryfirst=True)
         def pytest_runtest_makereport(item: Any, call: Any) -> Any:
@@ -111,9 +113,6 @@ class Reporter:
         self.pytest_runtest_makereport = pytest_runtest_makereport
         self.pytest_runtest_logreport = pytest_runtest_logreport
         self.pytest_collectreport = pytest_collectreport
-        if contexts:
-            self.pytest_runtest_protocol = contexts.protocol_hook()
-            self.pytest_fixture_setup = contexts.fixture_hook()
 
 
 class Unavailable:
@@ -138,107 +137,20 @@ class Unavailable:
             group.addoption(name, action="append", default=[])
 
 
-class Contexts:
-    """Coverage by test: which lines run while which test, or which shared fixture, is active."""
+def reorder(items: list[Any], order: str) -> None:
+    """order: '' as collected, 'reverse', or the seed of a shuffle, by which the tests of a file
+    keep together, so that no module's fixture is set up more often."""
+    if order == "reverse":
+        items.reverse()
+    elif order:
+        import random
 
-    def __init__(self, request: dict[str, Any]) -> None:
-        lend(request["coverage"])
-        import coverage
-
-        self.root: str = request["root"]
-        self.measured = coverage.Coverage(
-            data_file=None,
-            config_file=False,
-            include=[self.root + "/*"],
-            omit=[self.root + "/" + name + "/*" for name in request["omit"]],
-            messages=False,
-        )
-        self.measured.set_option(
-            "run:disable_warnings",
-            ["trace-changed", "module-not-measured", "no-data-collected", "no-ctracer"]
-            + ["couldnt-parse", "module-not-python", "no-sysmon"],
-        )
-        self.current = ""
-        self.users: dict[str, set[str]] = {}
-        self.measured.start()
-
-    def switch(self, context: str) -> str:
-        """Makes context the active one; the one before."""
-        before, self.current = self.current, context
-        self.measured.switch_context(context)
-        return before
-
-    def note_fixtures(self, items: list[Any]) -> None:
-        """Every test that asks for a shared fixture uses its lines, not the first one alone."""
+        draw = random.Random(order).random  # noqa: S311 - a shuffle, not a secret
+        files: dict[str, float] = {}
         for item in items:
-            info = getattr(item, "_fixtureinfo", None)
-            for definitions in getattr(info, "name2fixturedefs", {}).values():
-                for definition in definitions:
-                    if definition.scope != "function":
-                        self.users.setdefault(fixture_name(definition), set()).add(item.nodeid)
-
-    def protocol_hook(self) -> Any:
-        import pytest
-
-        @pytest.hookimpl(hookwrapper=True, tryfirst=True)
-        def pytest_runtest_protocol(item: Any) -> Any:
-            before = self.switch(item.nodeid)
-            yield
-            self.switch(before)
-
-        return pytest_runtest_protocol
-
-    def fixture_hook(self) -> Any:
-        import pytest
-
-        @pytest.hookimpl(hookwrapper=True, tryfirst=True)
-        def pytest_fixture_setup(fixturedef: Any, request: Any) -> Any:
-            if fixturedef.scope == "function":
-                yield
-                return
-            name = fixture_name(fixturedef)
-            if self.current:  # a fixture asked for by name while the test runs is used by it too
-                users = self.users.setdefault(name, set())
-                users |= self.users.get(self.current, set()) or {self.current}
-            before = self.switch(name)
-            yield
-            self.switch(before)
-
-        return pytest_fixture_setup
-
-    def send(self, send: Send) -> None:
-        """The lines as JSON: context names once, then for each file {line: [their numbers]}."""
-        self.measured.stop()
-        data = self.measured.get_data()
-        names: dict[str, int] = {}
-        files = {}
-        for path in data.measured_files():
-            lines = {}
-            for line, contexts in data.contexts_by_lineno(path).items():
-                lines[line] = [names.setdefault(name, len(names)) for name in contexts]
-            files[os.path.relpath(path, self.root).replace(os.sep, "/")] = lines
-        users = {name: sorted(tests) for name, tests in self.users.items()}
-        told = {"contexts": list(names), "fixtures": users, "files": files}
-        send_blob(send, "coverage", json.dumps(told).encode())
-
-
-def fixture_name(definition: Any) -> str:
-    return f"@{definition.baseid}@{definition.argname}"
-
-
-def lend(package: str) -> None:
-    """Makes the coverage package of p2assist importable, and nothing that lies beside it."""
-    import importlib.util
-
-    if not package or importlib.util.find_spec("coverage"):
-        return
-    spec = importlib.util.spec_from_file_location(
-        "coverage", package + "/__init__.py", submodule_search_locations=[package]
-    )
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["coverage"] = module
-    spec.loader.exec_module(module)
+            files.setdefault(item.nodeid.partition("::")[0], draw())
+        keys = {item: (files[item.nodeid.partition("::")[0]], draw()) for item in items}
+        items.sort(key=keys.__getitem__)
 
 
 def send_blob(send: Send, name: str, data: bytes) -> None:
@@ -276,25 +188,39 @@ def take_request() -> dict[str, Any]:
     return request
 
 
+def load_tracer(request: dict[str, Any], send: Send, senders: list[int]) -> Any:
+    """The plugin of tracer.py, whose text came with the request."""
+    names: dict[str, Any] = {"__name__": "p2assist_tracer"}
+    exec(compile(request["tracer"], "<tracer>", "exec"), names)  # noqa: S102 - p2assist's own
+
+    def tell(name: str, data: bytes) -> None:
+        send_blob(send, name, data)
+
+    return names["Tracer"](request, tell, lambda: senders.append(os.getpid()))
+
+
 def main() -> None:
     request = take_request()
     os.set_inheritable(request["channel"], False)
-    send = make_send(request["channel"], request.pop("nonce"))
+    senders = [os.getpid()]
+    send = make_send(request["channel"], request.pop("nonce"), senders)
     try:
-        contexts = Contexts(request) if request["coverage"] is not None else None
+        tracer = load_tracer(request, send, senders) if request["tracer"] else None
     except Exception as error:  # a coverage package for another Python fails in any manner
         send("failed", make_words()(error))
         return
     import pytest
 
-    plugins: list[Any] = [Reporter(request, send, contexts)]
+    plugins: list[Any] = [Reporter(request, send)]
+    if tracer:
+        plugins.append(tracer)
     if not request["has_cov"]:
         plugins.append(Unavailable())
     sys.argv = ["pytest"] + request["arguments"]
     started = time.time()
     status = pytest.main(request["arguments"], plugins=plugins)
-    if contexts:
-        contexts.send(send)
+    if tracer:
+        tracer.finish()
     if request["keep_compiled"]:
         send_compiled(send, request["root"])
     send("end", int(status), time.time() - started)

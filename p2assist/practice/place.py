@@ -9,9 +9,10 @@ from pathlib import Path
 
 from p2assist.config import Config
 from p2assist.errors import RepositoryError
-from p2assist.experience import SpanKind, Task
+from p2assist.experience import CoveringTest, SpanKind, Task
 from p2assist.generation.request import Document
 from p2assist.harness.impact import ImpactMap
+from p2assist.harness.outline import outline
 from p2assist.tasks.functions import Function, functions
 from p2assist.tasks.mining import read_source
 
@@ -64,10 +65,7 @@ def task_at(
         raise RepositoryError(f"{path}:{place.line} has {len(row)} columns, not {column + 1}")
     base = sum(len(r) + 1 for r in rows[: place.line - 1])
     around = _around(source, path, base)
-    tests = impact.covering(path, place.line, place.line) if impact else ()
-    if impact and around and not tests:
-        last = source.count("\n", 0, around.end)
-        tests = impact.covering(path, source.count("\n", 0, around.start) + 1, last)
+    tests = _tests(impact, path, source, place.line) if impact else ()
     return Task(
         path=path,
         source=source,
@@ -84,6 +82,13 @@ def task_at(
 def opened_files(config: Config, files: Iterable[Path]) -> list[Document]:
     """The files as an editor would name them. Raises RepositoryError on one that is not there."""
     return [Document(Place(file, 1).path(config)) for file in files]
+
+
+def _tests(impact: ImpactMap, path: str, source: str, line: int) -> tuple[CoveringTest, ...]:
+    found = impact.evidence(path, source, line, line)
+    if not found and (around := outline(source).around(line)):
+        found = impact.evidence(path, source, around.first, around.last)
+    return tuple(test.covering for test in found)
 
 
 def _around(source: str, path: str, offset: int) -> Function | None:

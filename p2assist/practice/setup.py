@@ -69,7 +69,9 @@ def prepare(space: Workspace) -> Prepared:
     }
     written = write_settings(config, values)
     if written.added:  # they say what the map was made with: it is as fresh as it was
-        space.keep(replace(impact, files=tree.digests(config.root)))
+        name = written.file.name
+        digest = tree.file_digest(written.file)
+        space.keep(replace(impact, files={**impact.files, name: digest}))
     return Prepared(
         repository=str(config.root),
         tests=len(impact.tests),

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from p2assist.config import team_file
 from p2assist.harness import impact as impact_map
+from p2assist.harness.impact import ImpactMap
+from p2assist.practice.setup import SHOWN
 from p2assist.practice.workspace import Workspace
+
+
+def quarantine(known: ImpactMap) -> str:
+    """The tests that are in no verdict because they say now this, now that."""
+    if not known.unstable:
+        return "no test"
+    shown = [f"{test.node_id}: {test.unstable}" for test in known.unstable[:SHOWN]]
+    more = len(known.unstable) - len(shown)
+    return "\n".join([*shown, *([f"and {more} more"] if more else [])])
 
 
 def status(space: Workspace) -> dict[str, object]:
@@ -23,6 +34,9 @@ def status(space: Workspace) -> dict[str, object]:
     else:
         fresh = "" if known.fresh(config.root) else ", files have changed since"
         found["map"] = f"{len(known.tests)} tests, {len(known.paths)} files{fresh}"
+        found["quarantine"] = quarantine(known)
+        if known.held:
+            found["held"] = ", ".join(sorted(known.held)) + ": half-written, or breaking tests"
     running = space.process.status()
     if running is None:
         found["model process"] = "none: it starts when it is needed"

@@ -16,8 +16,10 @@ from p2assist.experience import Task
 from p2assist.generation.location import locate
 from p2assist.generation.serve.client import ModelProcess, Say, ServedGenerator
 from p2assist.generation.serve.place import supported
+from p2assist.harness import baseline
 from p2assist.harness import impact as impact_map
 from p2assist.harness.impact import ImpactMap
+from p2assist.harness.interpreter import find_python
 from p2assist.harness.tester import WarmTester
 from p2assist.learning.registry import Base, Registry
 from p2assist.replay.provenance import current_commit
@@ -82,14 +84,18 @@ class Workspace:
 
     @cached_property
     def impact(self) -> ImpactMap:
-        """The line -> tests map, made anew where a file of it has changed."""
+        """The map of functions to tests, brought up to date where a file has changed, or where
+        a quarantined test is to be looked at again."""
         known = impact_map.load(self.config)
-        if known is not None and known.fresh(self.config.root):
+        if known is None or known.python != str(find_python(self.config)):
+            return self.remap()
+        if known.fresh(self.config.root) and not baseline.due(known):
             return known
-        return self.remap()
+        with self._bars() as told:
+            return self.keep(impact_map.update(self.config, known, progress=told))
 
     def remap(self) -> ImpactMap:
-        """Runs the suite and keeps the new map."""
+        """Runs the whole suite and keeps the new map."""
         with self._bars() as told:
             made = impact_map.build(self.config, progress=told)
         return self.keep(made)

@@ -10,7 +10,7 @@ import pytest
 from p2assist.config import Config
 from p2assist.errors import BaselineError, HarnessError
 from p2assist.experience import Outcome
-from p2assist.harness import impact, mapping, tree
+from p2assist.harness import impact, mapping, rounds, tree
 from p2assist.harness.impact import ImpactMap
 from p2assist.harness.tester import SubprocessTester
 
@@ -47,7 +47,6 @@ def test_the_map_says_what_it_covers(shop: tuple[Config, ImpactMap]) -> None:
     known = shop[1]
     assert {"shop/odd.py", "shop/prices.py", "tests/test_odd.py"} <= set(known.paths)
     assert known.test_files == ("tests/test_odd.py", "tests/test_prices.py")
-    assert list(known.covered_lines("shop/prices.py")) == [1, 4, 6, 9, 10, 11, 12, 15]
     assert known.failing == known.unstable == ()
     assert all(len(test.digest) == 64 and test.seconds > 0 for test in known.tests)
 
@@ -177,7 +176,7 @@ def test_unstable_and_failing_tests_are_left_out_with_the_reason(project: Projec
     assert ids(known, "lib.py", 3) == ["test_good", "test_first"]
     names = {t.node_id.partition("::")[2]: t for t in known.tests}
     assert names["test_after_first"].unstable == "passed in order, failed in reverse"
-    assert names["test_untraced"].unstable == "passed, but failed under coverage"
+    assert names["test_untraced"].unstable == "passed in order, failed alone under coverage"
     assert [(t.node_id, t.message) for t in known.failing] == [
         ("test_it.py::test_bad", "RuntimeError: never worked")
     ]
@@ -278,7 +277,7 @@ def test_a_coverage_package_for_another_python_is_told(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path, {"coverage/__init__.py": "raise SyntaxError('made for another Python')\n"})
-    monkeypatch.setattr(impact, "_lent_coverage", lambda: str(tmp_path / "coverage"))
+    monkeypatch.setattr(rounds, "lent_coverage", lambda: str(tmp_path / "coverage"))
     with pytest.raises(HarnessError, match=r"another Python.*-m pip install coverage"):
         impact.build(project(GOOD))
 
@@ -289,7 +288,7 @@ def test_progress_goes_from_nothing_to_all(project: Project) -> None:
     shares = [share for _, share in told]
     assert shares == sorted(shares)
     assert (shares[0], shares[-1]) == (0.0, 1.0)
-    assert len({text for text, _ in told}) == 3
+    assert len({text for text, _ in told}) == 5
 
 
 def test_a_kept_map_is_the_same_when_loaded(shop: tuple[Config, ImpactMap]) -> None:
@@ -307,7 +306,7 @@ def test_a_damaged_map_is_made_anew_and_a_change_is_seen(
     known.save(config)
     file = config.state / mapping.FILE
     whole = file.read_bytes()
-    for damaged in (whole[:-40], b"", b"[]", b'{"version": 1}', b'{"version": 99}'):
+    for damaged in (whole[:-40], b"", b"[]", b'{"version": 2}', b'{"version": 99}'):
         file.write_bytes(damaged)
         assert impact.load(config) is None
     file.write_bytes(whole)
@@ -345,10 +344,10 @@ def test_nothing_of_a_run_reaches_the_repository(project: Project) -> None:
     before = sorted(p.name for p in config.root.iterdir())
     impact.build(config)
     assert sorted(p.name for p in config.root.iterdir()) == sorted([*before, ".p2assist"])
-    assert [p.name for p in config.state.iterdir()] == [mapping.COMPILED]
+    assert sorted(p.name for p in config.state.iterdir()) == [mapping.COMPILED, "green"]
 
 
 def test_the_saved_form_is_plain_json(shop: tuple[Config, ImpactMap]) -> None:
     told = json.loads((shop[0].state / mapping.FILE).read_text())
-    assert told["version"] == 1
+    assert told["version"] == 2
     assert told["tests"][0]["outcome"] == "passed"

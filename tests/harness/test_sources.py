@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from p2assist.harness import sources, tree
-from p2assist.harness.sources import TestDigests
 
 from .helpers import write
 
@@ -18,29 +17,6 @@ def test_parsing_is_silent_and_its_errors_are_syntax_errors() -> None:
     for text in ("x = (", "x = '\0'", "\x00"):
         with pytest.raises(SyntaxError):
             sources.parse(text)
-
-
-def test_a_digest_is_of_the_tests_own_function(tmp_path: Path) -> None:
-    text = (
-        "import x\n@mark('a')\ndef test_f(p):\n    pass\n"
-        "class TestC:\n    def test_f(self):\n        pass\n"
-    )
-    before = TestDigests(write(tmp_path, {"t.py": text}))
-    node_ids = ("t.py::test_f[1]", "t.py::test_f[a::b]", "t.py::TestC::test_f", "t.py::made")
-    old = [before.of(node_id) for node_id in node_ids]
-    assert old[0] == old[1]
-    assert len(set(old)) == 3
-    for change, same in (
-        (text.replace("import x", "import y"), [True, True, True, False]),
-        (text.replace("'a'", "'b'"), [False, False, True, False]),
-        (
-            text.replace("self):\n        pass", "self):\n        return"),
-            [True, True, False, False],
-        ),
-    ):
-        after = TestDigests(write(tmp_path, {"t.py": change}))
-        assert [after.of(n) == o for n, o in zip(node_ids, old, strict=True)] == same
-    assert TestDigests(tmp_path).of("missing.py::test") == ""
 
 
 def test_the_first_file_that_does_not_parse_is_named(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -159,15 +160,7 @@ def test_a_slow_suite_gets_more_time(
         return run(self, what, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(suite.Suite, "run", spy)
-    slow = impact.ImpactMap(
-        tests=tuple(
-            impact.BaselineTest(t.node_id, t.outcome, seconds=4, digest=t.digest)
-            for t in known.tests
-        ),
-        lines=known.lines,
-        sets=known.sets,
-        files=known.files,
-    )
+    slow = replace(known, tests=tuple(replace(t, seconds=4) for t in known.tests))
     assert SubprocessTester(config, slow).test(shop_task(*TOTAL), "return 5").total == 5
     assert asked == [(100, 100)]  # five tests of 4 s, five times; no more processor time than that
 
@@ -247,7 +240,7 @@ def test_a_test_that_failed_before_may_be_gained(
     task = shop_task(*TWICE)
     other = known.tests[-1]
     failed = impact.BaselineTest(other.node_id, Outcome.FAILED)
-    before = impact.ImpactMap((*known.tests[:-1], failed), known.lines, known.sets, known.files)
+    before = replace(known, tests=(*known.tests[:-1], failed))
     both = Task(
         path=task.path,
         source=task.source,

@@ -5,7 +5,10 @@ import pytest
 from p2assist.config import Config
 from p2assist.errors import RepositoryError
 from p2assist.experience import Outcome, SpanKind
+from p2assist.harness import credit
+from p2assist.harness.credit import FileCoverage
 from p2assist.harness.impact import BaselineTest, ImpactMap
+from p2assist.harness.outline import outline
 from p2assist.practice.place import Place, task_at
 
 SOURCE = "def f(a):\n    b = a\n\n    return b\n\nx = 1\n"
@@ -19,7 +22,9 @@ def config(tmp_path: Path) -> Config:
 
 def covered() -> ImpactMap:
     tests = (BaselineTest("t.py::one", Outcome.PASSED), BaselineTest("t.py::two", Outcome.PASSED))
-    return ImpactMap(tests=tests, lines={"m.py": {2: 0, 4: 1}}, sets=((0,), (0, 1)), files={})
+    one, two = (credit.bit(place) for place in range(2))
+    file = FileCoverage.of(outline(SOURCE)).credited({2: one, 4: one | two})
+    return ImpactMap(tests=tests, coverage={"m.py": file}, files={})
 
 
 @pytest.mark.parametrize(
@@ -56,7 +61,7 @@ def test_tests_are_the_lines_or_the_functions(config: Config) -> None:
     empty = task_at(config, Place.parse("m.py:3"), SpanKind.LINE, impact)
     assert [t.node_id for t in empty.tests] == ["t.py::one", "t.py::two"]
     outside = task_at(config, Place.parse("m.py:6"), SpanKind.LINE, impact)
-    assert outside.tests == ()
+    assert len(outside.tests) == 2  # it runs at import
     assert outside.function == ""
 
 
@@ -73,4 +78,4 @@ def test_half_written_code_is_no_obstacle(config: Config) -> None:
     (config.root / "m.py").write_text("def f(a:\n    return \n")
     task = task_at(config, Place.parse("m.py:2:12"), SpanKind.LINE, covered())
     assert task.reference == ""
-    assert [t.node_id for t in task.tests] == ["t.py::one"]
+    assert [t.node_id for t in task.tests] == ["t.py::one", "t.py::two"]  # the function's
