@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -91,6 +92,7 @@ class Tracer:
         """Runs the test in a child, which reports for itself."""
         sys.stdout.flush()
         sys.stderr.flush()
+        seeded = random.getstate()  # a fork seeds the generator anew
         child = os.fork()
         if child:
             wait(child, time.monotonic() + _LONGEST)
@@ -98,6 +100,7 @@ class Tracer:
         try:
             self.renew()
             self.alone = True
+            random.setstate(seeded)
             capture = item.config.pluginmanager.getplugin("capturemanager")
             if capture is not None:  # its files would be shared with the parent
                 capture.stop_global_capturing()
