@@ -42,7 +42,7 @@ export function showAlternatives(
   const fill = (): void => {
     const active = pick.activeItems[0]?.candidate.id;
     pick.items = order.map((candidate) => choice(latest(candidate.id) ?? candidate));
-    pick.activeItems = pick.items.filter(({ candidate }) => candidate.id === active);
+    if (active !== undefined) pick.activeItems = pick.items.filter(({ candidate }) => candidate.id === active);
   };
   pick.title = "p2assist: candidates by P2Value";
   pick.placeholder = "Enter inserts; the buttons show the change, test it, or never suggest it again";
@@ -73,12 +73,14 @@ function ranked(candidates: readonly Candidate[]): readonly Candidate[] {
 }
 
 function choice(candidate: Candidate): Choice {
-  const failing = candidate.failing.slice(0, 3).map(testName).join(", ");
+  const { failing } = candidate;
+  const all = failing.length > 1 ? `fails ${failing.slice(0, 5).map(testName).join(", ")}` : "";
   return {
     candidate,
-    label: `$(${evidenceIcon(candidate)}) ${plain(codeLabel(candidate.text))}`,
+    iconPath: new vscode.ThemeIcon(evidenceIcon(candidate)),
+    label: plain(codeLabel(candidate.text)),
     description: plain(evidenceWords(candidate)),
-    detail: plain([figures(candidate), failing && `fails ${failing}`].filter(Boolean).join(" · ")),
+    detail: plain([figures(candidate), all].filter(Boolean).join(" · ")),
     alwaysShow: true,
     buttons: [...BUTTONS],
   };

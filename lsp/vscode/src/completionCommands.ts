@@ -5,11 +5,14 @@ import { type Actions, showAlternatives } from "./alternatives.js";
 import type { Client } from "./client.js";
 import type { EvidenceBook } from "./evidence.js";
 import type { Ghost } from "./ghost.js";
+import { PartialAccept } from "./partial.js";
 import type { Previews } from "./preview.js";
 import { type Candidate, ServerCommand, type Why } from "./protocol.js";
 import { evidenceWords } from "./words.js";
 
 export class CompletionCommands {
+  private readonly partial = new PartialAccept();
+
   constructor(
     private readonly client: Client,
     private readonly ghost: Ghost,
@@ -41,20 +44,24 @@ export class CompletionCommands {
   }
 
   private async cycle(command: string, by: number): Promise<void> {
-    await vscode.commands.executeCommand(command);
     this.ghost.cycle(by);
+    await vscode.commands.executeCommand(command);
   }
 
-  /** VS Code inserts the next word or line; what then stands there is told to the server. */
+  /** VS Code inserts the next word or line; how much of the candidate then stands there is told. */
   private async acceptPart(command: string): Promise<void> {
     const editor = vscode.window.activeTextEditor;
-    const id = this.ghost.offers.shownId;
-    const offer = this.ghost.offers.current;
-    await vscode.commands.executeCommand(command);
-    if (editor === undefined || id === undefined || offer === undefined) return;
-    const length = this.ghost.lengthBeforeCursor(editor, offer, id);
-    if (length === undefined || length === 0) return;
-    await this.client.execute(ServerCommand.partiallyAccepted, { id, uri: offer.uri, acceptedLength: length });
+    const { shownId, shownText, current } = this.ghost.offers;
+    if (editor === undefined || shownId === undefined || shownText === undefined || current === undefined) {
+      await vscode.commands.executeCommand(command);
+      return;
+    }
+    const id = this.partial.begin(shownId, shownText);
+    const part = await insertedBy(editor, command);
+    const acceptedLength = this.partial.inserted(part);
+    // The last part is an accept, and told as one.
+    if (acceptedLength === undefined || this.ghost.acceptedId === id) return;
+    await this.client.execute(ServerCommand.partiallyAccepted, { id, uri: current.uri, acceptedLength });
   }
 
   private async reject(): Promise<void> {
@@ -169,6 +176,15 @@ export class CompletionCommands {
     this.ghost.end();
     await this.client.execute(ServerCommand.never, { id });
   }
+}
+
+/** What a command put in at the cursor. */
+async function insertedBy({ document, selection }: vscode.TextEditor, command: string): Promise<string> {
+  const start = document.offsetAt(selection.active);
+  const before = document.getText().length;
+  await vscode.commands.executeCommand(command);
+  const text = document.getText();
+  return text.slice(start, start + Math.max(0, text.length - before));
 }
 
 function sayChanged(): void {

@@ -3,14 +3,14 @@ import * as vscode from "vscode";
 import type { Middleware } from "vscode-languageclient/node";
 
 import { neighbours } from "./neighbours.js";
-import { acceptedLength, candidateId, keepShownFirst, type Offer, Offers } from "./offers.js";
+import { candidateId, itemText, keepShownFirst, type Offer, Offers } from "./offers.js";
 import { ServerCommand } from "./protocol.js";
 
 export class Ghost implements vscode.Disposable {
   private readonly changed = new vscode.EventEmitter<void>();
   private readonly watcher: vscode.Disposable;
   private others: readonly string[] = [];
-  private acceptedId: string | undefined;
+  private lastAccepted: string | undefined;
   readonly offers = new Offers();
   readonly onDidChange = this.changed.event;
 
@@ -19,7 +19,8 @@ export class Ghost implements vscode.Disposable {
       const answer = await next(document, position, context, token);
       if (token.isCancellationRequested || answer === null || answer === undefined) return answer;
       const items = Array.isArray(answer) ? answer : answer.items;
-      return [...this.offered(document, position, items)];
+      const invoked = context.triggerKind === vscode.InlineCompletionTriggerKind.Invoke;
+      return [...this.offered(document, position, items, invoked)];
     },
     executeCommand: (command, args: readonly unknown[], next): unknown => {
       if (command === ServerCommand.accepted) this.accepted(args);
@@ -41,7 +42,12 @@ export class Ghost implements vscode.Disposable {
 
   /** The candidate whose evidence is of interest: what is on screen, else what was accepted last. */
   get subject(): string | undefined {
-    return this.offers.shownId ?? this.acceptedId;
+    return this.offers.shownId ?? this.lastAccepted;
+  }
+
+  /** The candidate that was accepted last, while it is of interest. */
+  get acceptedId(): string | undefined {
+    return this.lastAccepted;
   }
 
   cycle(by: number): void {
@@ -51,16 +57,8 @@ export class Ghost implements vscode.Disposable {
 
   end(): void {
     this.offers.end();
+    this.lastAccepted = undefined;
     this.tell();
-  }
-
-  /** How much of an item stands between the offer's start and the cursor; undefined: none of ours. */
-  lengthBeforeCursor(editor: vscode.TextEditor, offer: Offer, id: string): number | undefined {
-    const text = offer.texts[offer.ids.indexOf(id)];
-    const cursor = editor.selection.active;
-    const start = this.range(offer).start;
-    if (text === undefined || offer.uri !== editor.document.uri.toString() || cursor.isBefore(start)) return undefined;
-    return acceptedLength(text, editor.document.getText(new vscode.Range(start, cursor)));
   }
 
   /** What the offer's items replace. */
@@ -77,19 +75,22 @@ export class Ghost implements vscode.Disposable {
     document: vscode.TextDocument,
     position: vscode.Position,
     items: readonly vscode.InlineCompletionItem[],
+    invoked: boolean,
   ): readonly vscode.InlineCompletionItem[] {
     const uri = document.uri.toString();
-    const same = this.offers.isFor(uri, document.version);
-    const ordered = keepShownFirst(items, same ? this.offers.shownId : undefined);
+    const same = this.offers.isAt(uri, document.version);
+    const ordered = keepShownFirst(items, same ? this.offers.shownText : undefined);
     const ours = ordered.filter((item) => candidateId(item) !== undefined);
-    this.acceptedId = undefined;
+    // VS Code asks again after an accept, and often in vain: what was accepted stays of interest.
+    if (ours.length > 0) this.lastAccepted = undefined;
     this.offers.take({
       uri,
       version: document.version,
       start: ours[0]?.range?.start ?? position,
       end: ours[0]?.range?.end ?? position,
       ids: ours.map((item) => candidateId(item) ?? ""),
-      texts: ours.map((item) => (typeof item.insertText === "string" ? item.insertText : item.insertText.value)),
+      texts: ours.map(itemText),
+      invoked,
     });
     this.look();
     this.tell();
@@ -99,7 +100,7 @@ export class Ghost implements vscode.Disposable {
   private accepted(args: readonly unknown[]): void {
     const id = candidateId({ insertText: "", command: { command: ServerCommand.accepted, arguments: args } });
     this.offers.end();
-    this.acceptedId = id;
+    this.lastAccepted = id;
     this.tell();
   }
 

@@ -3,7 +3,7 @@ import * as vscode from "vscode";
 
 import type { Client } from "./client.js";
 import type { OwnEnvironment } from "./environment.js";
-import { type Executable, findExecutable } from "./executable.js";
+import { findExecutable } from "./executable.js";
 import type { Ghost } from "./ghost.js";
 import { expanded, thisMachine } from "./machine.js";
 import { showMenu } from "./menu.js";
@@ -12,6 +12,7 @@ import type { StatusBar } from "./statusBar.js";
 
 export class Launching implements Launcher {
   private asked = false;
+  private launches = Promise.resolve();
 
   constructor(
     private readonly client: Client,
@@ -20,17 +21,11 @@ export class Launching implements Launcher {
     private readonly ghost: Ghost,
   ) {}
 
-  async launch(): Promise<void> {
-    const setting = expanded(vscode.workspace.getConfiguration("p2assist").get<string>("path", ""), undefined);
-    const executable = findExecutable(setting, this.environment.folder, thisMachine());
-    if (executable !== undefined) {
-      await this.start(executable);
-      return;
-    }
-    await this.client.stop();
-    this.bar.askForSetUp();
-    if (setting === "") void this.offerEnvironment();
-    else this.client.fail(`p2assist.path names ${setting}, which is not a program`);
+  /** One after the other: a server that is starting cannot be stopped. */
+  launch(): Promise<void> {
+    const next = this.launches.then(() => this.launchNow());
+    this.launches = next.catch(() => undefined);
+    return next;
   }
 
   async makeEnvironment(): Promise<void> {
@@ -41,9 +36,17 @@ export class Launching implements Launcher {
     await showMenu(this.client.status, this.client.running, this.ghost.neighbours);
   }
 
-  private async start(executable: Executable): Promise<void> {
-    this.bar.ready();
-    await this.client.start(executable);
+  private async launchNow(): Promise<void> {
+    const setting = expanded(vscode.workspace.getConfiguration("p2assist").get<string>("path", ""), undefined);
+    const executable = findExecutable(setting, this.environment.folder, thisMachine());
+    if (executable !== undefined) {
+      await this.client.start(executable);
+      return;
+    }
+    await this.client.stop();
+    this.bar.askForSetUp();
+    if (setting === "") void this.offerEnvironment();
+    else this.client.fail(`p2assist.path names ${setting}, which is not a program`);
   }
 
   /** Once a window, and never again in this window after a no. */

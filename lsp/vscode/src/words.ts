@@ -12,6 +12,12 @@ const STATE_ICON: Record<ServerState, string> = {
   failed: "error",
 };
 
+/** A theme's colour for it, only where tests have spoken. */
+export function evidenceColour(candidate: Candidate): string | undefined {
+  if (candidate.state !== "tested" || candidate.total === 0) return undefined;
+  return passes(candidate) ? "charts.green" : "charts.red";
+}
+
 /** The icon of a candidate's evidence: it passes all, fails some, is being tested, or nobody knows. */
 export function evidenceIcon(candidate: Candidate): string {
   switch (candidate.state) {
@@ -79,21 +85,26 @@ export function modelWords(status: ServerStatus): string {
   return status.adapter === "" ? status.model : `${status.model} + ${status.adapter}`;
 }
 
-/** The status bar's text: who completes, and the last evidence or what it is busy with. */
-export function barText(status: ServerStatus, shown: Candidate | undefined): string {
+/** The status bar's first entry: who completes, and what it is busy with. */
+export function barText(status: ServerStatus): string {
   const head = `$(${STATE_ICON[status.state]}) ${modelWords(status)}`;
-  if (status.state === "untrusted") return `${head}: untested, the folder is not trusted`;
+  if (status.state === "untrusted") return `${head}: folder not trusted`;
   if (status.state !== "ready" && status.state !== "refreshing") return `${head}: ${status.words || status.state}`;
-  return shown === undefined ? head : `${head}  $(${evidenceIcon(shown)}) ${evidenceWords(shown)}`;
+  return head;
 }
 
-/** One line of code for a list: the candidate's first line, and how many follow. */
+/** The status bar's second entry: the evidence of the completion that is shown. */
+export function evidenceText(shown: Candidate): string {
+  return `$(${evidenceIcon(shown)}) ${plain(evidenceWords(shown))}`;
+}
+
+const LABEL = 90;
+
+/** A candidate in one line of a list: what tells two of them apart is often not in the first. */
 export function codeLabel(text: string): string {
-  const lines = text.trim().split(/\r?\n/);
-  const more = lines.length - 1;
-  const first = (lines[0] ?? "").trimEnd();
-  if (more === 0) return first;
-  return `${first} … ${more} more ${more === 1 ? "line" : "lines"}`;
+  const lines = text.trim().split(/\r?\n/).map((line) => line.trim());
+  const joined = lines.filter((line) => line !== "").join(" \u23ce ");
+  return joined.length > LABEL ? `${joined.slice(0, LABEL - 1)}\u2026` : joined;
 }
 
 /** VS Code draws `$(name)` in labels as an icon; code must stay code. */

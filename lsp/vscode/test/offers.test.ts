@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { acceptedLength, candidateId, keepShownFirst, type Offer, Offers } from "../src/offers.js";
+import { candidateId, keepShownFirst, type Offer, Offers } from "../src/offers.js";
 
 const item = (id: string) => ({ insertText: id, command: { command: "p2assist.accepted", arguments: [{ id, uri: "u" }] } });
 const start = { line: 1, character: 4 };
-const offer = (...ids: string[]): Offer => ({ uri: "u", version: 1, start, end: start, ids, texts: ids });
+const offer = (...ids: string[]): Offer => ({ uri: "u", version: 1, start, end: start, ids, texts: ids, invoked: ids.length > 1 });
 
 test("only items with our command have an id", () => {
   assert.equal(candidateId(item("a")), "a");
@@ -20,24 +20,27 @@ test("what is on screen comes first, the others keep their order", () => {
   assert.deepEqual(keepShownFirst([item("a")], "gone").map((i) => i.insertText), ["a"]);
 });
 
-test("how much of an offered text stands in the document", () => {
-  assert.equal(acceptedLength("return x + y", "return "), 7);
-  assert.equal(acceptedLength("a\nb", "a\r\nb"), 3);
-  assert.equal(acceptedLength("return x", "raise"), undefined);
-  assert.equal(acceptedLength("'\u{1F600}' + x", "'\u{1F600}'"), 4);
-});
-
-test("the shown item survives a second answer, wherever it comes in it", () => {
+test("cycling waits for the answer that holds all candidates", () => {
   const offers = new Offers();
   offers.take(offer("a"));
-  offers.take(offer("b", "a", "c"));
+  offers.cycle(1);
   assert.equal(offers.shownId, "a");
-  offers.cycle(1);
-  assert.equal(offers.shownId, "c");
-  offers.cycle(1);
+  offers.take(offer("a", "b", "c"));
   assert.equal(offers.shownId, "b");
+  offers.cycle(1);
+  offers.cycle(1);
+  assert.equal(offers.shownId, "a");
   offers.cycle(-1);
   assert.equal(offers.shownId, "c");
+});
+
+test("what is shown is known again by its text, though its id is new", () => {
+  const offers = new Offers();
+  offers.take(offer("a"));
+  offers.take({ ...offer("b", "a"), ids: ["7", "8"] });
+  assert.equal(offers.shownId, "8");
+  offers.take({ ...offer("x", "a"), version: 2 });
+  assert.equal(offers.shownId, "x");
 });
 
 test("an empty answer ends the offer, and cycling nothing is nothing", () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import type { Candidate, ServerStatus } from "../src/protocol.js";
-import { barText, codeLabel, evidenceIcon, evidenceWords, figures, passes, plain, testName } from "../src/words.js";
+import { barText, codeLabel, evidenceIcon, evidenceText, evidenceWords, figures, passes, plain, testName } from "../src/words.js";
 
 const candidate: Candidate = {
   id: "a", text: "return x", rank: 0, possibility: 0.6, passRate: 1, p2value: 0.8,
@@ -38,14 +38,16 @@ test("figures leave out what is unknown", () => {
 });
 
 test("the bar: model, adapter and the last evidence", () => {
-  assert.equal(barText(ready, candidate), "$(beaker) pocket + 2026-11-24-3a8ff1  $(pass-filled) 7/7 covering tests");
-  assert.equal(barText({ ...ready, adapter: "" }, undefined), "$(beaker) pocket");
-  assert.equal(barText({ ...ready, state: "loading", words: "loading the model" }, candidate), "$(loading~spin) pocket + 2026-11-24-3a8ff1: loading the model");
-  assert.match(barText({ ...ready, state: "untrusted" }, candidate), /untested, the folder is not trusted$/);
+  assert.equal(barText(ready), "$(beaker) pocket + 2026-11-24-3a8ff1");
+  assert.equal(evidenceText(candidate), "$(pass-filled) 7/7 covering tests");
+  assert.equal(barText({ ...ready, adapter: "" }), "$(beaker) pocket");
+  assert.equal(barText({ ...ready, state: "loading", words: "loading the model" }), "$(loading~spin) pocket + 2026-11-24-3a8ff1: loading the model");
+  assert.match(barText({ ...ready, state: "untrusted" }), /pocket \+ 2026-11-24-3a8ff1: folder not trusted$/);
 });
 
 test("code stays code in a label", () => {
   assert.equal(codeLabel("  return 1\n"), "return 1");
-  assert.equal(codeLabel("if x:\n    return 1"), "if x: … 1 more line");
+  assert.equal(codeLabel("if x:\n    return 1"), "if x: ⏎ return 1");
+  assert.equal(codeLabel("x".repeat(200)).length, 90);
   assert.equal(plain("print($(error))").includes("$("), false);
 });
