@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test bench lint e2e-setup e2e vsix clean
+.PHONY: demo test bench lint e2e-setup e2e vsix server-setup server clean
 
 demo: $(INSTALLED)  ## the whole loop on a real package
 	$(BIN)/python -m examples.demo
@@ -27,6 +27,13 @@ e2e-setup: $(INSTALLED)  ## fetch the real editors into .e2e/ (once; root, node 
 e2e: $(INSTALLED) vsix  ## drive the real VS Code and the real Neovim; screenshots in .e2e/shots/
 	$(BIN)/python -m pytest -m e2e tests/e2e
 
+server-setup:  ## compile a llama.cpp server into .llama/ (once; a C++ compiler, about 15 minutes)
+	$(PYTHON) -m venv .llama
+	.llama/bin/python -m pip install --disable-pip-version-check -q 'llama-cpp-python[server]==0.3.36'
+
+server: $(INSTALLED)  ## complete by a real llama.cpp server
+	$(BIN)/python -m pytest -m server tests/generation/remote
+
 vsix:  ## check, test and package the VS Code extension (node 20 or later)
 	cd lsp/vscode && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	cd lsp/vscode && npm run --silent check && npm test --silent && npm run --silent package
@@ -38,4 +45,4 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf .venv .demo .e2e .p2assist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .demo .e2e .llama .p2assist .mypy_cache .ruff_cache .pytest_cache

@@ -126,13 +126,44 @@ class ServeConfig:
 
 
 @dataclass(config=_STRICT, kw_only=True)
+class RemoteConfig:
+    """A server of completions, which the user alone may choose: it is sent the code.
+
+    url: up to /v1, '' for none. model: as the server names it. adapter: of its LoRA modules, ''
+    for the base model. family: of generation.fim's templates, 'plain' for a model that does not
+    infill. key: the name of the environment variable that holds the server's key. search: 'beam'
+    for vLLM's own, 'branches' elsewhere. top: most first tokens that the server tells of at once.
+    timeout: seconds for one request. context: most tokens of a prompt and its answer.
+    """
+
+    url: str = ""
+    model: str = ""
+    adapter: str = ""
+    family: str = "plain"
+    key: str = ""
+    search: Literal["beam", "branches"] = "branches"
+    top: int = 20
+    timeout: float = 20.0
+    context: int = 2048
+
+    def __post_init__(self) -> None:
+        known = not self.url or self.url.startswith(("http://", "https://"))
+        _need(known, "remote.url", self.url, "a URL that begins with http:// or https://")
+        _need(not self.url or bool(self.model), "remote.model", self.model, "the served model's")
+        _need(self.top >= 1, "remote.top", self.top, "at least 1")
+        _need(self.timeout > 0, "remote.timeout", self.timeout, "above 0")
+        _need(self.context >= 128, "remote.context", self.context, "at least 128")
+
+
+@dataclass(config=_STRICT, kw_only=True)
 class UserConfig:
     """The user's config.toml: what no repository may set.
 
     model: overrides the repository's. models: names and paths that a repository may ask for.
     isolation: 'auto' takes the strongest that holds here; 'none' runs candidates unprotected.
     python: the interpreter of the project's tests, '' to look for it. store: an SQLAlchemy URL,
-    '' for `.p2assist/replay.db`.
+    '' for `.p2assist/replay.db`. remote: a server that completes instead of a model on this
+    machine.
     """
 
     model: str = ""
@@ -141,6 +172,7 @@ class UserConfig:
     python: str = ""
     store: str = ""
     serve: ServeConfig = field(default_factory=ServeConfig)
+    remote: RemoteConfig = field(default_factory=RemoteConfig)
 
 
 @dataclass(config=_STRICT, kw_only=True)
@@ -200,7 +232,7 @@ def load(root: Path, *, model: str = "", python: str = "") -> Config:
     else:
         table = table.get("tool", {}).get("p2assist", table)
     # A setting of the user's in the repository's file is an attack or a mistake: say which it is.
-    for name in ("isolation", "python", "store", "models", "serve"):
+    for name in ("isolation", "python", "store", "models", "serve", "remote"):
         if name in table:
             raise ConfigError(f"{file}: {name!r} may only be set by the user, in {user_file()}")
     team = _parse(TeamConfig, table, file)

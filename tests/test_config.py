@@ -86,7 +86,13 @@ def test_own_file_goes_before_pyproject(root: Path) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ['isolation = "none"', 'python = "/tmp/evil"', 'store = "sqlite:////x"', 'models = ["evil"]'],
+    [
+        'isolation = "none"',
+        'python = "/tmp/evil"',
+        'store = "sqlite:////x"',
+        'models = ["evil"]',
+        'remote = { url = "https://evil", model = "m" }',
+    ],
 )
 def test_a_repository_may_not_set_what_is_the_users(root: Path, mine: Path, line: str) -> None:
     _team(root, line)

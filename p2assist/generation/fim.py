@@ -187,7 +187,7 @@ def template_for(vocabulary: Container[str], name: str = "", *, asked: str = "")
     if asked == PLAIN.family and found is not PLAIN:
         kept = ("begin", "ends", "context", "context_share", "file")
         return replace(PLAIN, **{name: getattr(found, name) for name in kept})
-    return _family(asked) if asked else found
+    return family(asked) if asked else found
 
 
 def _recognised(vocabulary: Container[str], name: str) -> FimTemplate:
@@ -207,11 +207,12 @@ def _recognised(vocabulary: Container[str], name: str) -> FimTemplate:
     return there[0] if there else PLAIN
 
 
-def _family(name: str) -> FimTemplate:
+def family(name: str) -> FimTemplate:
+    """The template of that family. Raises ModelError where there is none of that name."""
     families = {template.family: template for template in (*TEMPLATES, PLAIN)}
     if name not in families:
         known = ", ".join(families)
-        raise ModelError(f"the model's config asks for the template {name!r}; there are {known}")
+        raise ModelError(f"the settings ask for the template {name!r}; there are {known}")
     return families[name]
 
 

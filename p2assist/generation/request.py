@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from dataclasses import dataclass
@@ -58,6 +59,11 @@ class Control:
     @property
     def expired(self) -> bool:
         return self.deadline is not None and time.monotonic() >= self.deadline
+
+    @property
+    def left(self) -> float:
+        """Seconds until the deadline, below 0 behind it; infinite where there is none."""
+        return math.inf if self.deadline is None else self.deadline - time.monotonic()
 
     def check(self) -> None:
         """Raises CancelledError where the caller has lost interest."""

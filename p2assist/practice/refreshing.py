@@ -22,7 +22,7 @@ def refresh_workspace(
     """
     config = space.config
     learning = config.team.learning
-    generator = space.generator("")
+    generator = space.load(None, "")
 
     def step(at: Step) -> None:
         if progress:

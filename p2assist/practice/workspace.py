@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from p2assist.generation.context import ContextSource
     from p2assist.generation.generator import Generator
     from p2assist.generation.local import LocalGenerator
+    from p2assist.generation.remote.generator import RemoteGenerator
     from p2assist.generation.typed_ahead import TypedAhead
 
 Chosen = tuple[Path | None, str]  # an adapter's folder and name; (None, '') for the base model
@@ -154,8 +155,18 @@ class Workspace:
     def base(self) -> Base:
         return Base.from_model(self.config.model, self.model_place)
 
-    def generator(self, adapter: str | None = None) -> LocalGenerator:
-        """The model with the Champion, or with the adapter of that name; '' for the base model."""
+    def generator(self, adapter: str | None = None) -> LocalGenerator | RemoteGenerator:
+        """The model with the Champion, or with the adapter of that name; '' for the base model.
+
+        Where the user's settings name a server it is asked instead: adapter is then one of those
+        that it serves, and None the one that the settings name.
+        """
+        remote = self.config.user.remote
+        if remote.url:
+            from p2assist.generation.remote.generator import RemoteGenerator
+
+            name = remote.adapter if adapter is None else adapter
+            return RemoteGenerator(remote, adapter=name, generation=self.config.team.generation)
         if adapter is None:
             chosen = self.registry.champion(self.base)
         else:
@@ -173,7 +184,8 @@ class Workspace:
         from p2assist.generation.postprocess import Postprocessed
         from p2assist.generation.typed_ahead import TypedAhead
 
-        shared = self.config.user.serve.enabled and supported()
+        user = self.config.user
+        shared = user.serve.enabled and supported() and not user.remote.url
         inner: Generator = self.generator(adapter) if not shared else self.served(adapter)
         if isinstance(inner, ServedGenerator):
             inner = replace(inner, window=window, say=say)
