@@ -181,7 +181,8 @@ class TestReport:
     """The outcome of each covering test of one candidate.
 
     level: how the verdict was reached ('subprocess', ...). isolation: the sandbox's name.
-    reason: why it was refused, or is partial; '' otherwise.
+    reason: why it was refused, or is partial, or in what it was tested where that is not the file
+    as it stands; '' otherwise.
     """
 
     __test__ = False

@@ -98,20 +98,23 @@ class Bench:
         empty = TestReport(level=level.name, isolation=self.suite.box.isolation.name)
         if not task.tests:
             return replace(empty, reason=NO_TEST)
-        applied = task.apply(text)
+        laid = self.overlay.lay(task, text)
+        own, note = laid.files[0][1], laid.note
+        job = self._job(task, laid.files, own.decode("utf-8", "surrogateescape"))
         try:
-            parsed = sources.parse(applied)
+            parsed = sources.parse(own)
         except SyntaxError as error:
             if self._same_syntax:
                 words = f"{type(error).__name__}: {error.msg} ({task.path}, line {error.lineno})"
                 return _alike(course, task, Verdict(Outcome.ERROR, message=words), empty)
-            return self._run(level, self._job(task, text, applied), course, share)
+            return noted(self._run(level, job, course, share), note)
         except (RecursionError, MemoryError):
-            return self._run(level, self._job(task, text, applied), course, share)
-        if why := refusal.refuse(parsed, _parsed(task.source)):
+            return noted(self._run(level, job, course, share), note)
+        if why := refusal.refuse(parsed, _parsed(laid.before)):
             report = _alike(course, task, Verdict(Outcome.REFUSED, message=why), empty)
             return replace(report, reason=f"refused: {why}")
-        return self._run(level, self._job(task, text, ast.dump(parsed)), course, share)
+        job = replace(job, meaning=ast.dump(parsed))
+        return noted(self._run(level, job, course, share), note)
 
     def many(self, level: Level, pairs: Iterable[tuple[Task, str]]) -> Iterator[TestReport]:
         """See Tester. Closing the iterator, or an exception in the caller, ends every run."""
@@ -140,7 +143,7 @@ class Bench:
         root, files = self.config.root, self.impact.files
         return [p for p in files if self._stamps.get(p) != tree.stamp(root / p)]
 
-    def _job(self, task: Task, text: str, meaning: str) -> Job:
+    def _job(self, task: Task, files: Files, meaning: str) -> Job:
         order, known = self.impact.order, self.impact.by_id
         wanted = sorted(
             dict.fromkeys(test.node_id for test in task.tests),
@@ -150,7 +153,7 @@ class Bench:
         timeout = max(self.config.team.harness.timeout, _SLOWER * baseline)
         return Job(
             task=task,
-            files=self.overlay.files(task, text),
+            files=files,
             meaning=meaning,
             wanted=tuple(wanted),
             timeout=timeout,
@@ -197,6 +200,13 @@ def _key(job: Job, state: str) -> str:
         said.update(path.encode() + b"\0" + hashlib.sha256(content).digest())
     said.update("\0".join(job.wanted).encode())
     return said.hexdigest()
+
+
+def noted(report: TestReport, note: str) -> TestReport:
+    """The report with a note beside its reason."""
+    if not note:
+        return report
+    return replace(report, reason="; ".join(filter(None, (report.reason, note))))
 
 
 def _alike(course: Course, task: Task, verdict: Verdict, empty: TestReport) -> TestReport:

@@ -62,7 +62,7 @@ class Course:
         return TestOutcome(
             test.node_id,
             verdict.outcome,
-            baseline=before.outcome if before else Outcome.PASSED,
+            baseline=before.outcome if before else Outcome.ERROR,
             digest=test.digest,
             seconds=verdict.seconds,
             message=verdict.message,

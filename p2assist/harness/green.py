@@ -8,14 +8,22 @@ there now does not parse or breaks tests.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+import tokenize
+from collections.abc import Iterable
+from dataclasses import replace
+from io import BytesIO, TextIOWrapper
 
 from p2assist.config import Config
 from p2assist.errors import HarnessError
-from p2assist.harness.mapping import write_atomically
+from p2assist.experience import Task
+from p2assist.harness import tree
+from p2assist.harness.mapping import ImpactMap, write_atomically
+from p2assist.harness.outline import outline
+from p2assist.harness.overlay import Laid, encode, real_path
+from p2assist.harness.splice import differing, splice
 
 FOLDER = "green"
+_NAMED = 3  # functions that a note names
 
 
 class Contents:
@@ -50,14 +58,80 @@ class Contents:
                 file.unlink(missing_ok=True)
 
 
-def laid_over(
-    root: Path, files: Mapping[str, str], held: Iterable[str], contents: Contents
-) -> dict[str, bytes]:
-    """The last green content of each held file; b'' for one that was not there."""
-    found = {}
-    for path in held:
-        digest = files.get(path)
-        content = b"" if digest is None else contents.get(digest)
-        if content is not None:
-            found[path] = content
-    return found
+class GreenTree:
+    """An Overlay: the last green tree with the candidate in it.
+
+    Where the task's buffer differs from the last green file in more than the function that the
+    span is in, that function is put into the green file, with what it newly uses. Other files that
+    do not parse, or were found to break tests, are as they were when they last did neither; but a
+    file of tests that the map does not know stands as it is for the sake of these.
+    """
+
+    def __init__(self, config: Config, impact: ImpactMap) -> None:
+        self._root, self._impact = config.root, impact
+        self._contents = Contents(config)
+        self._parses: dict[str, tuple[tuple[int, int, int], bool]] = {}
+
+    def lay(self, task: Task, text: str) -> Laid:
+        path, known = real_path(self._root, task.path), self._impact.by_id
+        own = self._own(path, task, text)
+        unknown = (test.node_id for test in task.tests if test.node_id not in known)
+        strangers = {node_id.partition("::")[0] for node_id in unknown}
+        others = ((p, c) for p, c in self._held().items() if p != path and p not in strangers)
+        return replace(own, files=(*own.files, *others))
+
+    def _own(self, path: str, task: Task, text: str) -> Laid:
+        """The candidate's file."""
+        applied = task.apply(text)
+        as_it_is = Laid(((path, encode(applied)),), task.source)
+        green = self._green(path)
+        if green is None or green == task.source:
+            return as_it_is
+        function = outline(applied).around(task.line)
+        if function is None:
+            return as_it_is
+        whole, others = outline(applied).whole, differing(green, applied, function.name)
+        spliced = splice(green, applied, function.name) if others or not whole else None
+        if spliced is None:
+            return as_it_is
+        shown = ", ".join(others[:_NAMED]) + (", ..." if len(others) > _NAMED else "")
+        why = f"{shown} changed" if whole else "the file does not parse"
+        note = f"tested in the last green {task.path}: since then {why}"
+        return Laid(((path, encode(spliced)),), green, note)
+
+    def _green(self, path: str) -> str | None:
+        content = self._contents.get(self._impact.files.get(path, ""))
+        return None if content is None else decode(content)
+
+    def _held(self) -> dict[str, bytes]:
+        """The last green contents of files that are not green now."""
+        found = {}
+        for path, digest in self._impact.files.items():
+            if path in self._impact.held or not self._stands(path, digest):
+                content = self._contents.get(digest)
+                if content is not None:
+                    found[path] = content
+        new = (path for path in self._impact.held if path not in self._impact.files)
+        return found | dict.fromkeys(new, b"")
+
+    def _stands(self, path: str, digest: str) -> bool:
+        """Whether the file is as it was mapped, or parses at least. Each state is read once."""
+        stamp = tree.stamp(self._root / path)
+        if path not in self._parses or self._parses[path][0] != stamp:
+            stands = not path.endswith(".py") or self._is_whole(path, digest)
+            self._parses[path] = (stamp, stands)
+        return self._parses[path][1]
+
+    def _is_whole(self, path: str, digest: str) -> bool:
+        try:
+            content = (self._root / path).read_bytes()
+        except OSError:
+            return True  # it was deleted, which is nothing half-written
+        return tree.digest(content) == digest or outline(content).whole
+
+
+def decode(content: bytes) -> str:
+    """The text of a Python file, newlines as '\\n'."""
+    encoding, _ = tokenize.detect_encoding(BytesIO(content).readline)
+    with TextIOWrapper(BytesIO(content), encoding, newline=None) as stream:
+        return stream.read()

@@ -91,8 +91,9 @@ class ImpactMap:
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """The files of which a test runs a line, sorted."""
-        return tuple(sorted(path for path, file in self.coverage.items() if file.ran))
+        """The files of which a test runs a line, and that stand as they were mapped, sorted."""
+        ran = {path for path, file in self.coverage.items() if file.ran}
+        return tuple(sorted(ran - self.held.keys()))
 
     @property
     def test_files(self) -> tuple[str, ...]:

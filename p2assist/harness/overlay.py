@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tokenize
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Protocol
@@ -12,13 +13,23 @@ from p2assist.experience import Task
 from p2assist.harness.sandbox import Files
 
 
-class Overlay(Protocol):
-    """What is tested for a candidate: the repository's tree with some files in place of its own.
-    A strategy may lay more than the task's own file, an older state of others for one."""
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """What is tested for a candidate. files: (path below the root, content) for every file that
+    differs from the tree on disk, the candidate's own first. before: the text of its own file
+    without it. note: in what it was tested, where that is not its own file; '' otherwise."""
 
-    def files(self, task: Task, text: str) -> Files:
-        """(path below the root, content) for every file that differs from the tree on disk, the
-        candidate's own included. Raises HarnessError where the task is not of this tree."""
+    files: Files
+    before: str
+    note: str = ""
+
+
+class Overlay(Protocol):
+    """The repository's tree with some files in place of its own. A strategy may lay more than the
+    task's own file, an older state of others for one."""
+
+    def lay(self, task: Task, text: str) -> Laid:
+        """Raises HarnessError where the task is not of this tree."""
         ...
 
 
@@ -28,8 +39,9 @@ class OwnFile:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def files(self, task: Task, text: str) -> Files:
-        return ((real_path(self._root, task.path), encode(task.apply(text))),)
+    def lay(self, task: Task, text: str) -> Laid:
+        content = encode(task.apply(text))
+        return Laid(((real_path(self._root, task.path), content),), task.source)
 
 
 def real_path(root: Path, path: str) -> str:

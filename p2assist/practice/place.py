@@ -9,8 +9,9 @@ from pathlib import Path
 
 from p2assist.config import Config
 from p2assist.errors import RepositoryError
-from p2assist.experience import CoveringTest, SpanKind, Task
+from p2assist.experience import SpanKind, Task
 from p2assist.generation.request import Document
+from p2assist.harness.evidence import evidence_at
 from p2assist.harness.impact import ImpactMap
 from p2assist.harness.outline import outline
 from p2assist.tasks.functions import Function, functions
@@ -65,14 +66,14 @@ def task_at(
         raise RepositoryError(f"{path}:{place.line} has {len(row)} columns, not {column + 1}")
     base = sum(len(r) + 1 for r in rows[: place.line - 1])
     around = _around(source, path, base)
-    tests = _tests(impact, path, source, place.line) if impact else ()
+    tests = evidence_at(config.root, impact, path, source, place.line) if impact else ()
     return Task(
         path=path,
         source=source,
         start=base + column,
         end=base + len(row),
         kind=kind,
-        function=around.name if around else "",
+        function=around.name if around else _named(source, place.line),
         description=around.description if around else "",
         commit=commit,
         tests=tests,
@@ -84,11 +85,10 @@ def opened_files(config: Config, files: Iterable[Path]) -> list[Document]:
     return [Document(Place(file, 1).path(config)) for file in files]
 
 
-def _tests(impact: ImpactMap, path: str, source: str, line: int) -> tuple[CoveringTest, ...]:
-    found = impact.evidence(path, source, line, line)
-    if not found and (around := outline(source).around(line)):
-        found = impact.evidence(path, source, around.first, around.last)
-    return tuple(test.covering for test in found)
+def _named(source: str, line: int) -> str:
+    """The name of the function around a line of half-written code; '' outside of all."""
+    function = outline(source).around(line)
+    return function.name.partition("#")[0] if function else ""
 
 
 def _around(source: str, path: str, offset: int) -> Function | None:

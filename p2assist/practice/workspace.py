@@ -18,6 +18,7 @@ from p2assist.generation.serve.client import ModelProcess, Say, ServedGenerator
 from p2assist.generation.serve.place import supported
 from p2assist.harness import baseline
 from p2assist.harness import impact as impact_map
+from p2assist.harness.green import GreenTree
 from p2assist.harness.impact import ImpactMap
 from p2assist.harness.interpreter import find_python
 from p2assist.harness.tester import WarmTester
@@ -117,7 +118,7 @@ class Workspace:
 
     @cached_property
     def tester(self) -> WarmTester:
-        return WarmTester(self.config, self.impact)
+        return WarmTester(self.config, self.impact, overlay=GreenTree(self.config, self.impact))
 
     @cached_property
     def split(self) -> Split:
