@@ -20,7 +20,7 @@ cursor comes last, next to it."""
 _LEAST = 12  # tokens: less of a file says nothing
 
 Shown = Callable[[str, str], str]  # path, text -> what stands in the prompt
-Encode = Callable[[str], list[int]]
+Encode = Callable[[str], Sequence[int]]
 
 
 def chosen(context: Context, room: int, shown: Shown, encode: Encode) -> list[Section]:

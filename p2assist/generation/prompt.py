@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Protocol
 
 from p2assist.experience import SpanKind, Task
@@ -14,6 +15,7 @@ from p2assist.generation.section import PREFIX, SUFFIX, TEMPLATE, Section
 
 _STEPS = 8  # in which a window as long as the prompt would be left behind
 _AROUND = 8  # tokens that introduce context: a name for the repository, separators
+_REMEMBERED = 256  # texts
 _BLANK_LINES = 3  # that a tokenizer may join with the end of a line, itself included
 
 
@@ -46,6 +48,14 @@ class PromptEncoder:
     template: FimTemplate
     size: int
     ends: tuple[int, ...]
+    _remembered: Callable[[str, bool], tuple[int, ...]] = field(
+        init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        # Most of a prompt is the same text at the next keystroke.
+        memory = lru_cache(maxsize=_REMEMBERED)(self._encode)
+        object.__setattr__(self, "_remembered", memory)
 
     def prompt(self, task: Task, context: Context = ()) -> tuple[int, ...]:
         """The prompt of the task. Only task.prefix, task.suffix and task.path are looked at.
@@ -64,7 +74,7 @@ class PromptEncoder:
         cursor, but for a step of the window's start now and then.
         """
         room = max(self.size - len(self.template.tokens), 1)
-        after: list[int] = []
+        after: Sequence[int] = ()
         if self.template.infills:
             most = int(room * self.template.suffix_share)
             after = window.after(task.suffix, most, self._glued)
@@ -72,7 +82,7 @@ class PromptEncoder:
         step = max(self.size // _STEPS, 1)
         files, reserved = self._context(context, task.path, room, step)
         text = task.prefix.removesuffix(self.lead(task))
-        before = window.before(text, room - reserved, step, self.vocabulary.encode)
+        before = window.before(text, room - reserved, step, self.vocabulary.encode, self._unglued)
         if files:
             unseen = budget.without(context, self._text(before) + self._text(after))
             files = self._chosen(unseen, _size(files))
@@ -114,8 +124,14 @@ class PromptEncoder:
     def _text(self, ids: Sequence[int]) -> str:
         return self.vocabulary.bytes_of(ids).decode("utf-8", "replace")
 
-    def _glued(self, text: str) -> list[int]:
-        return self.vocabulary.encode(text, glued=True)
+    def _glued(self, text: str) -> tuple[int, ...]:
+        return self._remembered(text, True)
+
+    def _unglued(self, text: str) -> tuple[int, ...]:
+        return self._remembered(text, False)
+
+    def _encode(self, text: str, glued: bool) -> tuple[int, ...]:
+        return tuple(self.vocabulary.encode(text, glued=glued))
 
     def lead(self, task: Task) -> str:
         """What the prompt leaves out of the prefix's end, so that an answer has to begin with it.

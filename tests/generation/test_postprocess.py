@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2assist.experience import Candidate, SpanKind, Task
+from p2assist.generation import postprocess as postprocess_module
 from p2assist.generation.generator import FakeGenerator
+from p2assist.generation.merge import clean
 from p2assist.generation.postprocess import (
     RULES,
     Place,
@@ -253,3 +256,27 @@ def test_the_reference_is_not_looked_at(task: MakeTask) -> None:
         return [c.text for c in postprocess([candidate("b, c)", -1.0)], made)]
 
     assert texts("f(a, |b, c|)\n") == texts("f(a, |)\n") == ["b, c"]
+
+
+def spans(source: str) -> Iterator[tuple[int, int, SpanKind]]:
+    """Lines behind their indentation, and the bodies of functions and of what is nested."""
+    lines = source.split("\n")
+    starts = [sum(len(line) + 1 for line in lines[:number]) for number in range(len(lines))]
+    for start, line in zip(starts, lines, strict=True):
+        yield start + len(line) - len(line.lstrip()), start + len(line), SpanKind.LINE
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.For | ast.If | ast.With):
+            first, last = node.body[0], node.body[-1]
+            end = starts[(last.end_lineno or 0) - 1] + len(lines[(last.end_lineno or 0) - 1])
+            yield starts[first.lineno - 1] + first.col_offset, end, SpanKind.BLOCK
+
+
+def test_code_that_stands_there_is_left_as_it_is() -> None:
+    """What a person wrote is no repetition of what is around it: every seventh span of our own."""
+    folder = Path(postprocess_module.__file__).parent
+    for file in sorted(folder.glob("*.py")):
+        source = file.read_text("utf8")
+        for start, end, kind in [*spans(source)][::7]:
+            task = Task(file.name, source, start, end, kind)
+            wanted = clean(task.reference)
+            assert tidy(wanted, Place.from_task(task)) == wanted
