@@ -2,9 +2,10 @@
 
 Sources: the families' model cards and, for Code Llama, its paper (arXiv 2308.12950, section 2.3)
 and transformers' CodeLlamaTokenizer; for files of a repository Qwen2.5-Coder's card ("repository
-level code completion") and StarCoder2's paper (arXiv 2402.19173, section 5.2). CodeGemma's card
-names its separator and no more: its files are laid out as Qwen's. A model is recognised by the
-special tokens of its vocabulary first, and by its name only where those leave a choice.
+level code completion"), DeepSeek-Coder's, and StarCoder2's paper (arXiv 2402.19173, section 5).
+CodeGemma's card names its separator and no more: its files are laid out as Qwen's. A model is
+recognised by the special tokens of its vocabulary first, and by its name only where those leave a
+choice.
 """
 
 from __future__ import annotations
@@ -31,9 +32,10 @@ class FimTemplate:
     suffix may take, 0..1. context: tokens the family was trained on, 0 to ask the model's config.
 
     Of repository context: context_share: most of the prompt that it may take, 0..1; 0 where it
-    hurts. repository: the token before the repository's name. file: the token between files, ''
-    to give context as comments. files: where the files stand, before the first of the family's
-    tokens or within the prefix.
+    hurts. repository: the token before the repository's name. file: the token between files.
+    naming: what a path stands behind where there is no such token; where there is neither, context
+    is given as comments. files: where the files stand, before the family's tokens or
+    within the prefix; 'around' is before, and the completed file's own path within.
     """
 
     family: str
@@ -50,7 +52,8 @@ class FimTemplate:
     context_share: float = 0.25
     repository: str = ""
     file: str = ""
-    files: Literal["before", "within"] = "within"
+    naming: str = ""
+    files: Literal["before", "around", "within"] = "within"
 
     @property
     def infills(self) -> bool:
@@ -75,33 +78,35 @@ class FimTemplate:
         files: repository context, each as `shown` makes it. path: of the file that is completed;
         it is told where there is context.
         """
-        about = [*self._files(files, path)]
-        inner = about if self.files == "within" else []
+        outer = [*self._files(files)]
+        named = files and (self.file or self.naming)
+        inner = [Section(TEMPLATE, f"{self.naming}{path}\n")] if named else []
+        if self.files == "before":
+            outer, inner = outer + inner, []
+        elif self.files == "within":
+            outer, inner = [], outer + inner
         before = [*_special(self.prefix), *inner, prefix]
         after = [*_special(self.suffix), suffix] if self.infills else []
         parts = after + before if self.suffix_first else before + after
-        outer = about if self.files == "before" else []
         return (*_special(self.begin), *outer, *parts, *_special(self.middle))
 
     def shown(self, path: str, text: str) -> str:
         """What stands in the prompt for a piece of the file at path."""
-        lines = f"{path}\n{text.rstrip()}\n"
-        if self.file:
+        lines = f"{self.naming}{path}\n{text.rstrip()}\n"
+        if self.file or self.naming:
             return lines
         return "".join(f"# {line}".rstrip() + "\n" for line in lines.splitlines())
 
-    def _files(self, files: Sequence[Section], path: str) -> Iterable[Section]:
-        if not files:
-            return
-        if self.repository:
+    def _files(self, files: Sequence[Section]) -> Iterable[Section]:
+        """The files, and the separator before the one that is completed."""
+        if files and self.repository:
             yield from _special(self.repository)
-            yield Section(TEMPLATE, f"{_REPOSITORY}\n")
+            yield Section(TEMPLATE, _REPOSITORY if self.files == "around" else f"{_REPOSITORY}\n")
         for section in files:
             yield from _special(self.file)
             yield section
-        if self.file:
+        if files:
             yield from _special(self.file)
-            yield Section(TEMPLATE, f"{path}\n")
 
 
 def _special(token: str) -> tuple[Section, ...]:
@@ -152,10 +157,10 @@ TEMPLATES = (
         prefix="<fim_prefix>",
         suffix="<fim_suffix>",
         middle="<fim_middle>",
-        ends=("<|endoftext|>", "<file_sep>", "<fim_pad>"),
+        ends=("<file_sep>", "<|endoftext|>", "<fim_pad>"),
         repository="<repo_name>",
         file="<file_sep>",
-        files="before",
+        files="around",
     ),
     FimTemplate(
         family="codellama",
@@ -172,6 +177,7 @@ TEMPLATES = (
         middle="<｜fim▁end｜>",  # noqa: RUF001
         begin="<｜begin▁of▁sentence｜>",  # noqa: RUF001
         ends=("<｜end▁of▁sentence｜>", "<|EOT|>"),  # noqa: RUF001
+        naming="#",
     ),
 )
 

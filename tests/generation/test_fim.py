@@ -77,8 +77,8 @@ def laid_out(template: FimTemplate, *files: tuple[str, str]) -> str:
         ),
         (
             "starcoder2",
-            "<repo_name>repository\n<file_sep>a.py\nx\ny\n<file_sep>b.py\nz\n<file_sep>c.py\n"
-            "<fim_prefix>P<fim_suffix>S<fim_middle>",
+            "<repo_name>repository<file_sep>a.py\nx\ny\n<file_sep>b.py\nz\n<file_sep>"
+            "<fim_prefix>c.py\nP<fim_suffix>S<fim_middle>",
         ),
         (
             "codegemma",
@@ -89,6 +89,11 @@ def laid_out(template: FimTemplate, *files: tuple[str, str]) -> str:
             "pocket",
             "<|fim_suffix|>S<|fim_prefix|><|file_sep|>a.py\nx\ny\n<|file_sep|>b.py\nz\n"
             "<|file_sep|>c.py\nP",
+        ),
+        (
+            "deepseek-coder",
+            "<｜begin▁of▁sentence｜><｜fim▁begin｜>#a.py\nx\ny\n#b.py\nz\n#c.py\nP"  # noqa: RUF001
+            "<｜fim▁hole｜>S<｜fim▁end｜>",  # noqa: RUF001
         ),
         (
             "codellama",
