@@ -14,8 +14,12 @@ _OUTER = "base_model.model."
 _AGAIN = "train it anew with `p2assist refresh`, or go back with `p2assist adapters rollback`"
 
 
-def check(folder: Path, *, model: str, path: str, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Raises AdapterError where the adapter in folder is missing, damaged or of another base model.
+def check(
+    folder: Path, *, model: str, path: str, shapes: Mapping[str, tuple[int, ...]]
+) -> frozenset[str]:
+    """The names of the modules whose weights the adapter in folder changes.
+
+    Raises AdapterError where it is missing, damaged or of another base model.
 
     model: the base model's name as it was asked for. path: where it was loaded from. shapes: the
     shape of each weight matrix of the base model, by the name of its module.
@@ -27,10 +31,16 @@ def check(folder: Path, *, model: str, path: str, shapes: Mapping[str, tuple[int
             f"the adapter in {folder} was made for the base model {base!r}, and the model is "
             f"{model!r}: load {base!r}, or {_AGAIN}"
         )
+    touched = set()
     for name, shape in _shapes(folder).items():
         module, _, part = name.removeprefix(_OUTER).partition(".lora_")
+        if part == "magnitude_vector.weight":
+            continue
         if part not in ("A.weight", "B.weight"):
-            continue  # peft says what it thinks of the others
+            raise AdapterError(
+                f"the adapter in {folder} changes {name}: only LoRA on weight matrices can be "
+                f"served; {_AGAIN}"
+            )
         wanted = shapes.get(module)
         # The rank is the adapter's own; some models keep their matrices the other way round.
         width = shape[1] if part == "A.weight" else shape[0]
@@ -40,6 +50,8 @@ def check(folder: Path, *, model: str, path: str, shapes: Mapping[str, tuple[int
                 f"the adapter in {folder} changes a matrix {module} ({width} wide), and the model "
                 f"{model!r} {has}: it was made for another base model; {_AGAIN}"
             )
+        touched.add(module)
+    return frozenset(touched)
 
 
 def _config(folder: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Beam search over any causal language model of transformers.
+"""Beam search over a forward pass.
 
 What it finds are the texts of the highest sum of log-probabilities that a beam of this width
 meets, the sums taken in float32 over the whole vocabulary and never divided by a length while
@@ -7,28 +7,25 @@ searching (see merge).
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from transformers import DynamicCache
 
 from p2assist.experience import SpanKind
-from p2assist.generation.cache import fork, select
+from p2assist.generation.forward import Forward
 from p2assist.generation.merge import Beam, clean
 from p2assist.generation.request import FREE, Control
 from p2assist.generation.stop import StopRule
 from p2assist.generation.vocabulary import Vocabulary
 
-_MOST_LOGITS = 1 << 26  # entries of one batch of logits; more would not fit beside a large model
+Found = list[tuple[float, int, int]]  # (sum, row, token), best first
 
 
 @dataclass(frozen=True, slots=True)
 class _Live:
-    """A beam. row: its parent's place in the last batch. lead: what its next token begins with
-    that is not to be spelled."""
+    """A beam. row: its parent's place in the last batch. lead: what its next tokens have to spell
+    before anything counts as text."""
 
     row: int
     ids: tuple[int, ...]
@@ -44,8 +41,8 @@ class BeamSearch:
     others, so that every sum stays the model's own.
     """
 
-    def __init__(self, model: Any, vocabulary: Vocabulary, ends: Iterable[int]) -> None:
-        self.model = model
+    def __init__(self, forward: Forward, vocabulary: Vocabulary, ends: Iterable[int]) -> None:
+        self.forward = forward
         self.vocabulary = vocabulary
         self.ends = frozenset(ends)
         self._line = self._columns({*self.ends, *vocabulary.newlines})
@@ -64,34 +61,31 @@ class BeamSearch:
     ) -> list[Beam]:
         """The finished beams in the order they finished; several may spell one text.
 
-        lead: what the first token of every beam has to begin with; it is no part of the texts.
-        It stops when `beams` different texts are finished and no live beam has a higher sum than
-        the last of them: sums only fall, so none of those can be beaten any more. At max_tokens
-        what is unfinished is dropped, unless nothing has finished.
+        lead: what every beam has to begin with, in however many tokens; it is no part of the
+        texts. It stops when `beams` different texts are finished and no live beam has a higher sum
+        than the last of them: sums only fall, so none of those can be beaten any more. At
+        max_tokens, or at the control's deadline, what is unfinished is dropped, unless nothing
+        has finished. Raises CancelledError as control says.
         """
-        stops, bias = self._line if rule.kind is SpanKind.LINE else self._other
-        cache, logits = self._prefill(prompt)
-        cache = fork(cache, beams, max_tokens)
+        columns = self._line if rule.kind is SpanKind.LINE else self._other
+        prefilled = self.forward.prefill(prompt, control)
+        if prefilled is None:
+            return []
+        branches = prefilled.branch(beams, max_tokens)
         live = [_Live(0, (), b"", 0.0, lead.encode())]
         pool = _Pool(beams)
-        logits = logits[None]
+        logits = prefilled.logits[None].clone()
         for step in range(max_tokens):
             control.check()
-            scores = torch.tensor([beam.score for beam in live], device=logits.device)
-            totals = scores[:, None] + torch.log_softmax(logits.float(), -1)
-            if step == 0 and lead:
-                totals = totals + self._leading(lead)
-            for score, row, token in _best(totals[:, stops], beams):
-                child = self._grow(live[row], row, int(stops[token]), score)
-                pool.add(self._beam(child, rule))
-            live = self._extend(live, totals + bias, rule, beams, pool)
+            ended, going = self._ranked(logits, live, columns, beams)
+            for score, row, token in ended:
+                pool.add(self._beam(self._grow(live[row], row, token, score), rule))
+            live = self._extend(live, going, rule, beams, pool)
             if not live or pool.settled(live[0].score) or step == max_tokens - 1:
                 break
             if control.expired:
                 break
-            select(cache, [beam.row for beam in live])
-            last = torch.tensor([[beam.ids[-1]] for beam in live], device=logits.device)
-            logits = self.model(input_ids=last, past_key_values=cache, use_cache=True).logits[:, -1]
+            logits = branches.step([b.row for b in live], [b.ids[-1] for b in live])
         if not pool.found:
             return [beam for beam in (self._cut(beam, rule) for beam in live) if beam]
         return pool.found
@@ -99,61 +93,52 @@ class BeamSearch:
     @torch.inference_mode()
     def score(self, prompt: Sequence[int], answers: Sequence[Sequence[int]]) -> list[float]:
         """The sum of log-probabilities, in nats, of each answer's tokens after the prompt."""
-        sums: list[float] = []
-        if not answers:
-            return sums
-        prefilled, first = self._prefill(prompt)
-        longest = max(map(len, answers))
-        size = max(1, _MOST_LOGITS // (longest * len(first)))
-        for at in range(0, len(answers), size):
-            sums += self._score(copy.deepcopy(prefilled), first, answers[at : at + size])
-        return sums
-
-    def _score(
-        self, cache: DynamicCache, first: torch.Tensor, answers: Sequence[Sequence[int]]
-    ) -> list[float]:
-        rows, longest = len(answers), max(map(len, answers))
-        ids = torch.zeros(rows, longest, dtype=torch.long, device=first.device)
-        counted = torch.zeros(rows, longest, dtype=torch.bool, device=first.device)
-        for row, answer in enumerate(answers):
-            ids[row, : len(answer)] = torch.tensor(list(answer))
-            counted[row, : len(answer)] = True
-        cache.batch_repeat_interleave(rows)
-        # What pads a row comes after all that counts in it, and attention looks back: no mask.
-        out = self.model(input_ids=ids, past_key_values=cache, use_cache=True)
-        logits = torch.cat([first.expand(rows, 1, -1), out.logits[:, :-1]], 1)
-        chosen = torch.log_softmax(logits.float(), -1).gather(2, ids[:, :, None]).squeeze(2)
-        return [float(value) for value in chosen.where(counted, 0.0).sum(1)]
+        prefilled = self.forward.prefill(prompt) if answers else None
+        return prefilled.score(answers) if prefilled else []
 
     def _columns(self, stops: Iterable[int]) -> tuple[torch.Tensor, torch.Tensor]:
         """(ids that end a text for certain, what to add to scores so that only others remain)."""
-        device = self.model.device
+        device = self.forward.device
         stopping = torch.tensor(sorted(stops), dtype=torch.long, device=device)
         bias = torch.zeros(self.vocabulary.size, device=device)
         bias[stopping] = -torch.inf
         bias[torch.tensor(self.vocabulary.silent, dtype=torch.long, device=device)] = -torch.inf
         return stopping, bias
 
-    def _leading(self, lead: str) -> torch.Tensor:
-        """What to add to the first scores so that only tokens that begin with lead are chosen."""
-        begins = self.vocabulary.beginning(lead)
-        bias = torch.full((self.vocabulary.size,), -torch.inf, device=self.model.device)
-        bias[torch.tensor(begins, dtype=torch.long, device=self.model.device)] = 0.0
-        return bias
+    def _ranked(
+        self,
+        logits: torch.Tensor,
+        live: list[_Live],
+        columns: tuple[torch.Tensor, torch.Tensor],
+        beams: int,
+    ) -> tuple[Found, Found]:
+        """The best continuations that end a text, and the best that do not. Overwrites logits."""
+        stops, bias = columns
+        scores = torch.tensor([beam.score for beam in live], device=logits.device)
+        scores = (scores - logits.logsumexp(-1))[:, None]
+        for row, beam in enumerate(live):
+            if beam.lead:
+                self._confine(logits[row], beam.lead)
+        ended = _best(logits[:, stops] + scores, beams)
+        # Of each row first: no row has more than all of the best, and rows are small to sort.
+        best = logits.add_(bias).topk(min(2 * beams, logits.shape[1]))
+        return [(s, r, int(stops[t])) for s, r, t in ended], _best(
+            best.values + scores, 2 * beams, best.indices
+        )
 
-    def _prefill(self, prompt: Sequence[int]) -> tuple[DynamicCache, torch.Tensor]:
-        """The cache of the prompt, and the logits (vocabulary,) of what follows it."""
-        cache = DynamicCache(config=self.model.config)
-        ids = torch.tensor([list(prompt)], device=self.model.device)
-        out = self.model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        return out.past_key_values, out.logits[0, -1]
+    def _confine(self, row: torch.Tensor, lead: bytes) -> None:
+        """Leave in the row only tokens that begin with lead or that lead begins with."""
+        allowed = torch.tensor(self.vocabulary.spelling(lead), dtype=torch.long, device=row.device)
+        kept = row[allowed]
+        row.fill_(-torch.inf)
+        row[allowed] = kept
 
     def _extend(
-        self, live: list[_Live], totals: torch.Tensor, rule: StopRule, beams: int, pool: _Pool
+        self, live: list[_Live], found: Found, rule: StopRule, beams: int, pool: _Pool
     ) -> list[_Live]:
         """The best unfinished continuations, best first; those the rule ends go to the pool."""
         going: list[_Live] = []
-        for score, row, token in _best(totals, 2 * beams):
+        for score, row, token in found:
             child = self._grow(live[row], row, token, score)
             end = None
             if rule.kind is not SpanKind.LINE and b"\n" in child.spelled:
@@ -165,8 +150,9 @@ class BeamSearch:
         return going
 
     def _grow(self, parent: _Live, row: int, token: int, score: float) -> _Live:
-        piece = self.vocabulary.piece(token).removeprefix(parent.lead)
-        return _Live(row, (*parent.ids, token), parent.spelled + piece, score)
+        piece, lead = self.vocabulary.piece(token), parent.lead
+        spelled = parent.spelled + piece[len(lead) :]
+        return _Live(row, (*parent.ids, token), spelled, score, lead[len(piece) :])
 
     def _cut(self, beam: _Live, rule: StopRule) -> Beam | None:
         whole = rule.whole(beam.spelled.decode("utf-8", "ignore"))
@@ -211,10 +197,13 @@ class _Pool:
         return sorted(self._best.values(), reverse=True)[self._wanted - 1] >= live
 
 
-def _best(totals: torch.Tensor, count: int) -> list[tuple[float, int, int]]:
-    """(score, row, column) of the highest entries of (rows, columns), best first, none of -inf."""
+def _best(totals: torch.Tensor, count: int, tokens: torch.Tensor | None = None) -> Found:
+    """The highest entries of (rows, columns), none of -inf.
+
+    tokens: (rows, columns), the tokens that the entries are of; without it the columns are.
+    """
     width = totals.shape[1]
-    flat = totals.flatten()
-    values, places = flat.topk(min(count, flat.numel()))
-    rows = zip(values.tolist(), places.tolist(), strict=True)
-    return [(v, place // width, place % width) for v, place in rows if v > float("-inf")]
+    values, places = totals.flatten().topk(min(count, totals.numel()))
+    named = places % width if tokens is None else tokens.flatten()[places]
+    rows = zip(values.tolist(), (places // width).tolist(), named.tolist(), strict=True)
+    return [entry for entry in rows if entry[0] > float("-inf")]

@@ -1,76 +1,87 @@
-"""Keys and values of the beams: the prompt's are computed once and never copied again."""
+"""The keys and values of the last prompts, for the next keystroke to go on from."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Generic, Protocol, TypeVar
 
-import torch
-from transformers import DynamicCache
-from transformers.cache_utils import DynamicLayer
+LEAST = 8  # tokens: what shares less with every kept prompt is computed anew
 
 
-class TailLayer(DynamicLayer):  # type: ignore[misc]
-    """A layer of `rows` beams over one prompt, with room for the tokens they will write.
+class Memory(Protocol):
+    """What a model remembers of a sequence of tokens."""
 
-    The buffers are (rows, heads, prompt + room, width), filled in place: transformers' own layer
-    copies all of them at every step, and once more when the beams change places.
+    @property
+    def nbytes(self) -> int: ...
+
+    def cut(self, size: int) -> None:
+        """Forget all but the first `size` tokens."""
+        ...
+
+    def copy(self, size: int) -> Memory:
+        """One of its own of the first `size` tokens."""
+        ...
+
+
+M = TypeVar("M", bound=Memory)
+
+
+@dataclass(slots=True)
+class _Document(Generic[M]):
+    ids: tuple[int, ...]
+    memory: M
+
+
+class PrefixCache(Generic[M]):
+    """The memories of several documents, least recently used first. budget: bytes of them all; at
+    least the last one is kept whatever its size.
+
+    Not for several threads at once.
     """
 
-    def __init__(self, prompt: Any, rows: int, room: int) -> None:
-        super().__init__()
-        self.dtype, self.device = prompt.keys.dtype, prompt.keys.device
-        self.is_initialized = True
-        self._start = self._end = prompt.keys.shape[-2]
-        self._rows = rows
-        self._keys = _buffer(prompt.keys, rows, room)
-        self._values = _buffer(prompt.values, rows, room)
-        self._show()
+    def __init__(self, budget: int) -> None:
+        self.budget = budget
+        self._documents: list[_Document[M]] = []
 
-    def update(
-        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Append (rows, heads, new, width) keys and values; returns all there are now."""
-        last = self._end + key_states.shape[-2]
-        self._keys[: self._rows, :, self._end : last] = key_states
-        self._values[: self._rows, :, self._end : last] = value_states
-        self._end = last
-        self._show()
-        return self.keys, self.values
+    def __len__(self) -> int:
+        return len(self._documents)
 
-    def batch_select_indices(self, indices: torch.Tensor) -> None:
-        """Row i becomes what row indices[i] was; what is not named is dropped."""
-        self._rows = len(indices)
-        tail = slice(self._start, self._end)
-        for buffer in (self._keys, self._values):
-            buffer[: self._rows, :, tail] = buffer[indices, :, tail]
-        self._show()
+    @property
+    def nbytes(self) -> int:
+        return sum(document.memory.nbytes for document in self._documents)
 
-    def _show(self) -> None:
-        self.keys = self._keys[: self._rows, :, : self._end]
-        self.values = self._values[: self._rows, :, : self._end]
+    def take(self, ids: Sequence[int]) -> tuple[M, int] | None:
+        """The memory of the longest prefix of ids that is known, and its length; None where
+        nothing worth having is.
 
+        It is the caller's from now on, cut to that length; give it back by `put`. At least the
+        last of ids is left to compute, as its logits are wanted. A document that goes on from
+        here is taken as it is; of one that has little in common with ids a copy is taken.
+        """
+        if not self._documents:
+            return None
+        known, best = max(
+            ((shared(d.ids, ids), d) for d in self._documents), key=lambda pair: pair[0]
+        )
+        size = min(known, len(ids) - 1)
+        if size < LEAST:
+            return None
+        if 2 * size < len(best.ids):
+            return best.memory.copy(size), size  # type: ignore[return-value]
+        self._documents.remove(best)
+        best.memory.cut(size)
+        return best.memory, size
 
-def fork(prompt: DynamicCache, rows: int, room: int) -> DynamicCache:
-    """The cache of one prompt as that of `rows` beams which will write at most `room` tokens.
-
-    Layers that are no plain attention (sliding windows, recurrent states) are repeated as
-    transformers does it. The given cache may not be used afterwards.
-    """
-    if all(type(layer) is DynamicLayer for layer in prompt.layers):
-        prompt.layers = [TailLayer(layer, rows, room) for layer in prompt.layers]
-    else:
-        prompt.batch_repeat_interleave(rows)
-    return prompt
+    def put(self, ids: Sequence[int], memory: M) -> None:
+        """Keep the memory of ids; what is too much with it is forgotten, the oldest first."""
+        self._documents.append(_Document(tuple(ids), memory))
+        while len(self._documents) > 1 and self.nbytes > self.budget:
+            self._documents.pop(0)
 
 
-def select(cache: DynamicCache, rows: Sequence[int]) -> None:
-    """Beam i goes on from what beam rows[i] has written."""
-    cache.batch_select_indices(torch.tensor(rows, device=cache.layers[0].keys.device))
-
-
-def _buffer(states: torch.Tensor, rows: int, room: int) -> torch.Tensor:
-    _, heads, length, width = states.shape
-    buffer = states.new_empty(rows, heads, length + room, width)
-    buffer[:, :, :length] = states
-    return buffer
+def shared(one: Sequence[int], other: Sequence[int]) -> int:
+    """The length of the longest common prefix."""
+    pairs = zip(one, other, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))

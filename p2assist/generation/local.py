@@ -1,29 +1,22 @@
-"""A Generator over a model on this machine: any causal language model that transformers loads.
-
-Only safetensors are loaded, and no code that comes with a model is ever run.
-"""
+"""A Generator over a model on this machine: any causal language model that transformers loads."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer
-from transformers.utils import logging as transformers_logging
 
 from p2assist.config import GenerationConfig
-from p2assist.errors import AdapterError, ModelError
+from p2assist.errors import ModelError
 from p2assist.experience import Candidate, SpanKind, Task
-from p2assist.generation import adapter as adapters
+from p2assist.generation.base import BaseModel
 from p2assist.generation.beam import BeamSearch
 from p2assist.generation.fim import FimTemplate, template_for
-from p2assist.generation.location import locate
+from p2assist.generation.loading import Dtype, load_network
 from p2assist.generation.merge import mass, merge
 from p2assist.generation.prompt import PromptEncoder
 from p2assist.generation.request import FREE, Context, Control
@@ -34,41 +27,34 @@ MOST_CONTEXT = 2048
 """Tokens of prompt and answer where the settings say nothing: a model that knows more would be
 slow long before it is full."""
 
-Dtype = Literal["auto", "float32", "bfloat16"]
-_SMALL = 30_000_000
-"""Parameters below which a decoding step is too short to share: with two threads on two busy cores
-(tests run beside it) each waits for the other, and a task took 4 s instead of 0.2."""
 _LEAST_PROMPT = 16  # tokens
-# What transformers raises on files that are missing, damaged or of an unknown kind.
-_UNUSABLE = (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError)
 
 
 class LocalGenerator:
     """Implements Generator. encoder: the prompts and answers of this model as token ids.
 
-    Not for several threads at once.
+    For any number of threads: they decode one after the other, those of one base model with
+    different adapters too.
     """
 
     def __init__(
         self,
-        network: Any,
+        base: BaseModel,
         vocabulary: Vocabulary,
-        template: FimTemplate,
+        encoder: PromptEncoder,
+        config: GenerationConfig,
         *,
-        model: str,
-        adapter: str = "",
-        config: GenerationConfig | None = None,
+        adapter: Path | None = None,
+        adapter_name: str = "",
     ) -> None:
-        self.model = model
-        self.adapter = adapter
-        self.config = config or GenerationConfig()
-        if self.config.context_share is not None:
-            template = replace(template, context_share=self.config.context_share)
-        ends = _ends(network, vocabulary, template)
-        size = _prompt_size(network.config, template, self.config)
-        self.encoder = PromptEncoder(vocabulary, template, size, ends)
-        self._search = BeamSearch(network, vocabulary, ends)
-        self._most_threads = 1 if _is_small(network) else 0
+        """Raises AdapterError where the adapter cannot be loaded."""
+        self.model = base.model
+        self.adapter = adapter_name
+        self.config = config
+        self.encoder = encoder
+        self._base = base
+        self._vocabulary = vocabulary
+        self._search = BeamSearch(base.forward(adapter), vocabulary, encoder.ends)
 
     @classmethod
     def load(
@@ -84,27 +70,37 @@ class LocalGenerator:
 
         A hub model is taken from the local cache where it is there, and downloaded otherwise.
         adapter: a folder of peft's. dtype 'auto': bfloat16 where the processor multiplies it
-        natively and the model is large enough to gain by it, float32 elsewhere.
+        natively, float32 elsewhere.
 
         Raises ModelError where the model cannot be loaded, AdapterError where the adapter cannot.
         """
-        place = locate(model)
-        with quiet():
-            tokenizer = _pretrained(AutoTokenizer, model, place)
-            backend = getattr(tokenizer, "backend_tokenizer", None)
-            if backend is None:
-                raise ModelError(f"the model {model!r} has no tokenizer.json: choose another model")
-            network = _pretrained(
-                AutoModelForCausalLM, model, place, dtype=torch.float32, use_safetensors=True
-            )
-            if adapter is not None:
-                network = _merged(network, adapter, model=model, place=place)
-        network = network.to(device=_device(), dtype=_dtype(dtype, network)).eval()
+        config = config or GenerationConfig()
+        network, backend = load_network(model, dtype=dtype)
+        base = BaseModel(network, model=model)
         asked = getattr(network.config, "p2assist_template", "")
         template = template_for(backend.get_vocab(), model, asked=asked)
-        rows = network.get_output_embeddings().weight.shape[0]
-        vocabulary = Vocabulary(backend, size=rows, special=(*template.tokens, *template.ends))
-        return cls(network, vocabulary, template, model=model, adapter=adapter_name, config=config)
+        if config.context_share is not None:
+            template = replace(template, context_share=config.context_share)
+        special = (*template.tokens, *template.ends)
+        vocabulary = Vocabulary(backend, size=base.size, special=special)
+        ends = _ends(network, vocabulary, template)
+        size = _prompt_size(network.config, template, config)
+        encoder = PromptEncoder(vocabulary, template, size, ends)
+        return cls(base, vocabulary, encoder, config, adapter=adapter, adapter_name=adapter_name)
+
+    def with_adapter(self, adapter: Path | None, name: str = "") -> LocalGenerator:
+        """The same base model with another adapter, or with none: what `load` would give.
+
+        Base weights are shared. Raises AdapterError where the adapter cannot be loaded.
+        """
+        return LocalGenerator(
+            self._base,
+            self._vocabulary,
+            self.encoder,
+            self.config,
+            adapter=adapter,
+            adapter_name=name,
+        )
 
     def generate(
         self, task: Task, *, beams: int = 8, context: Context = (), control: Control = FREE
@@ -115,7 +111,7 @@ class LocalGenerator:
         """
         prompt, rule = self.encoder.prompt(task, context), StopRule.from_task(task)
         most, lead = self.max_tokens(task.kind), self.encoder.lead(task)
-        with _failures(self.model), _threads(self._most_threads):
+        with self._decoding():
             found = self._search.run(
                 prompt, rule, beams=beams, max_tokens=most, lead=lead, control=control
             )
@@ -128,7 +124,7 @@ class LocalGenerator:
         what generate gives where its beam spelled the text in the same way.
         """
         spelled = [self.encoder.spellings(task, text) for text in texts]
-        with _failures(self.model), _threads(self._most_threads):
+        with self._decoding():
             sums = iter(self._search.score(self.encoder.prompt(task), sum(spelled, ())))
         return [
             self._scored(task, rank, text, ways, [next(sums) for _ in ways])
@@ -139,6 +135,11 @@ class LocalGenerator:
         """Most tokens of a candidate: a line gets half of what the settings say."""
         most = self.config.max_tokens
         return max(most // 2, 1) if kind is SpanKind.LINE else most
+
+    @contextmanager
+    def _decoding(self) -> Iterator[None]:
+        with self._base.lock, _failures(self.model), _threads(self._base.threads):
+            yield
 
     def _scored(
         self,
@@ -162,49 +163,6 @@ class LocalGenerator:
         )
 
 
-def _pretrained(kind: Any, model: str, place: str, **options: Any) -> Any:
-    """Loads from the disk where it is there, else (only what is no folder) from the hub."""
-    options["trust_remote_code"] = False
-    try:
-        return kind.from_pretrained(place, local_files_only=True, **options)
-    except _UNUSABLE as error:
-        if Path(place).is_dir():
-            raise _unusable(model, error) from error
-    try:
-        return kind.from_pretrained(place, **options)
-    except _UNUSABLE as error:
-        raise _unusable(model, error) from error
-
-
-def _unusable(model: str, error: Exception) -> ModelError:
-    first = str(error).strip().split("\n")[0][:300]
-    return ModelError(
-        f"the model {model!r} cannot be loaded: {first}. Check the name; a model of the hub must "
-        f"be fetched once (hf download {model}), in safetensors, and needs no code of its own"
-    )
-
-
-def _merged(network: Any, folder: Path, *, model: str, place: str) -> Any:
-    """The network with the adapter added to its weights, so that it costs nothing to run."""
-    from peft import PeftModel
-
-    shapes = {
-        name: tuple(module.weight.shape)
-        for name, module in network.named_modules()
-        if getattr(module, "weight", None) is not None
-    }
-    adapters.check(folder, model=model, path=place, shapes=shapes)
-    try:
-        with warnings.catch_warnings():
-            # peft 0.21 reads a name that transformers 5.23 is about to drop.
-            warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
-            adapted = PeftModel.from_pretrained(network, str(folder), local_files_only=True)
-            return adapted.merge_and_unload()
-    except (RuntimeError, ValueError, KeyError, TypeError, OSError) as error:
-        first = str(error).strip().split("\n")[0][:300]
-        raise AdapterError(f"the adapter in {folder} cannot be loaded: {first}") from error
-
-
 def _ends(network: Any, vocabulary: Vocabulary, template: FimTemplate) -> tuple[int, ...]:
     """The template's end tokens and the model's own, each once, the template's first."""
     own: set[int] = set()
@@ -222,25 +180,6 @@ def _prompt_size(model: Any, template: FimTemplate, config: GenerationConfig) ->
     context = trained or min(positions, MOST_CONTEXT)
     size = config.max_prompt_tokens or context - config.max_tokens
     return max(min(size, positions - config.max_tokens), _LEAST_PROMPT)
-
-
-def _device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def _is_small(network: Any) -> bool:
-    return bool(sum(weight.numel() for weight in network.parameters()) < _SMALL)
-
-
-def _dtype(wanted: Dtype, network: Any) -> torch.dtype:
-    if wanted != "auto":
-        return torch.float32 if wanted == "float32" else torch.bfloat16
-    if torch.cuda.is_available():
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    if _is_small(network):  # torch's bfloat16 attention of one query eats up what its products win
-        return torch.float32
-    native = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return torch.bfloat16 if native and native() else torch.float32
 
 
 @contextmanager
@@ -262,18 +201,3 @@ def _threads(most: int) -> Iterator[None]:
     finally:
         if most:
             torch.set_num_threads(before)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """No progress bars and no advice of transformers on the user's terminal."""
-    level = transformers_logging.get_verbosity()
-    bars = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(level)
-        if bars:
-            transformers_logging.enable_progress_bar()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Protocol
@@ -95,10 +96,27 @@ class Vocabulary:
             held += len(self._pieces[token])
         return len(ids)
 
-    def beginning(self, lead: str) -> tuple[int, ...]:
-        """Ids of the tokens whose bytes begin with those of lead."""
-        start = lead.encode("utf-8")
-        return tuple(i for i, piece in enumerate(self._pieces) if piece.startswith(start))
+    def spelling(self, lead: bytes) -> tuple[int, ...]:
+        """Ids of the tokens that can begin a text which begins with lead: those whose bytes begin
+        with lead, and those that lead begins with."""
+        found = self._between(lead, lead + b"\xff" * self._longest)
+        for size in range(1, len(lead)):
+            found += self._between(lead[:size], lead[:size] + b"\0")
+        return tuple(found)
+
+    def _between(self, first: bytes, after: bytes) -> list[int]:
+        """Ids of the tokens whose bytes are in that range of the sorted ones."""
+        ordered = self._ordered
+        at, end = (bisect_left(ordered, edge, key=lambda pair: pair[0]) for edge in (first, after))
+        return [number for _, number in ordered[at:end]]
+
+    @cached_property
+    def _ordered(self) -> list[tuple[bytes, int]]:
+        return sorted((piece, number) for number, piece in enumerate(self._pieces) if piece)
+
+    @cached_property
+    def _longest(self) -> int:
+        return max(map(len, self._pieces), default=0)
 
     @cached_property
     def newlines(self) -> frozenset[int]:

@@ -34,7 +34,7 @@ from transformers.trainer_callback import TrainerControl, TrainerState
 
 from p2assist.config import LearningConfig
 from p2assist.errors import LearningError, ModelError
-from p2assist.generation.local import quiet
+from p2assist.generation.loading import quiet
 from p2assist.learning.examples import Example
 from p2assist.learning.objectives import Objective, objective
 from p2assist.learning.storage import digest_of, read_json, write_atomic

@@ -29,8 +29,24 @@ TEXTS = ["def f(x):\n    return x", "import os\n", "for a in"]
 
 
 @pytest.fixture(scope="module")
-def search(generator: LocalGenerator) -> BeamSearch:
-    return generator._search
+def network(tiny: Path) -> Any:
+    """Transformers' own, which the search does not touch."""
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_pretrained(tiny, dtype=torch.float32).eval()
+
+
+@pytest.fixture(scope="module", params=["lean", "general"])
+def search(request: pytest.FixtureRequest, generator: LocalGenerator, network: Any) -> BeamSearch:
+    """Every test of this module is of both forwards."""
+    from p2assist.generation.general import GeneralForward
+    from p2assist.generation.lean import LeanForward
+
+    if request.param == "lean":
+        assert isinstance(generator._search.forward, LeanForward)
+        return generator._search
+    general = GeneralForward(network, memory=1 << 20)
+    return type(generator._search)(general, generator._search.vocabulary, generator._search.ends)
 
 
 def whole_forward(model: Any, prompt: Sequence[int], ids: Sequence[int]) -> float:
@@ -42,12 +58,18 @@ def whole_forward(model: Any, prompt: Sequence[int], ids: Sequence[int]) -> floa
 
 
 def by_generate(
-    search: BeamSearch, prompt: list[int], *, beams: int, most: int, stops: list[int]
+    network: Any,
+    silent: Sequence[int],
+    prompt: list[int],
+    *,
+    beams: int,
+    most: int,
+    stops: list[int],
 ) -> list[tuple[float, tuple[int, ...]]]:
     """(sum of log-probabilities, ids) of transformers' beams, best first."""
     from transformers import GenerationConfig
 
-    found = search.model.generate(
+    found = network.generate(
         torch.tensor([prompt]),
         attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
         generation_config=GenerationConfig(
@@ -59,7 +81,7 @@ def by_generate(
             early_stopping="never",
             eos_token_id=stops or None,
             pad_token_id=0,
-            suppress_tokens=sorted(set(search.vocabulary.silent) - set(stops)),
+            suppress_tokens=sorted(set(silent) - set(stops)),
             return_dict_in_generate=True,
             output_scores=True,
         ),
@@ -75,12 +97,12 @@ def by_generate(
 @pytest.mark.parametrize("beams", [2, 8])
 @pytest.mark.parametrize("text", TEXTS)
 def test_beams_without_a_stop_are_those_of_transformers_token_for_token(
-    search: BeamSearch, vocabulary: Vocabulary, beams: int, text: str
+    search: BeamSearch, network: Any, vocabulary: Vocabulary, beams: int, text: str
 ) -> None:
     prompt = vocabulary.encode(text)
-    endless = type(search)(search.model, vocabulary, [])
+    endless = type(search)(search.forward, vocabulary, [])
     ours = endless.run(prompt, StopRule(SpanKind.BLOCK), beams=beams, max_tokens=7)
-    theirs = by_generate(endless, prompt, beams=beams, most=7, stops=[])
+    theirs = by_generate(network, vocabulary.silent, prompt, beams=beams, most=7, stops=[])
     assert [beam.ids for beam in ours] == [ids for _, ids in theirs]
     assert [b.logprob for b in ours] == pytest.approx([score for score, _ in theirs], **EXACT)
 
@@ -88,12 +110,14 @@ def test_beams_without_a_stop_are_those_of_transformers_token_for_token(
 @pytest.mark.parametrize("beams", [2, 8])
 @pytest.mark.parametrize("text", TEXTS)
 def test_the_best_line_is_at_least_that_of_transformers(
-    search: BeamSearch, vocabulary: Vocabulary, beams: int, text: str
+    search: BeamSearch, network: Any, vocabulary: Vocabulary, beams: int, text: str
 ) -> None:
     prompt = vocabulary.encode(text)
     stops = sorted({*search.ends, *vocabulary.newlines})
     ours = {b.ids: b.logprob for b in search.run(prompt, RULE, beams=beams, max_tokens=16)}
-    score, ids = by_generate(search, prompt, beams=beams, most=16, stops=stops)[0]
+    score, ids = by_generate(network, vocabulary.silent, prompt, beams=beams, most=16, stops=stops)[
+        0
+    ]
     assert ids[-1] in stops, "a prompt at which nothing finishes shows nothing"
     # Theirs forgets what finishes outside of the first `beams` places: ours may be better.
     assert max(ours.values()) >= score - EXACT["abs"]
@@ -101,13 +125,13 @@ def test_the_best_line_is_at_least_that_of_transformers(
 
 
 def test_every_sum_is_that_of_a_plain_forward_pass(
-    search: BeamSearch, vocabulary: Vocabulary
+    search: BeamSearch, network: Any, vocabulary: Vocabulary
 ) -> None:
     prompt = vocabulary.encode("class A:\n    def f(self):\n        return ")
     found = search.run(prompt, RULE, beams=6, max_tokens=20)
     assert len({beam.text for beam in found}) >= 6
     for beam in found:
-        assert beam.logprob == pytest.approx(whole_forward(search.model, prompt, beam.ids), **EXACT)
+        assert beam.logprob == pytest.approx(whole_forward(network, prompt, beam.ids), **EXACT)
     assert search.score(prompt, [beam.ids for beam in found]) == pytest.approx(
         [beam.logprob for beam in found], **EXACT
     )
@@ -120,6 +144,7 @@ def toy(tiny: Path) -> BeamSearch:
     from transformers import LlamaConfig, LlamaForCausalLM
 
     from p2assist.generation.beam import BeamSearch
+    from p2assist.generation.general import GeneralForward
 
     tokens = {"<|endoftext|>": 0, "Ċ": 1, "a": 2, "b": 3, "ab": 4}
     tokenizer = Tokenizer(models.BPE(tokens, [("a", "b")]))
@@ -137,7 +162,8 @@ def toy(tiny: Path) -> BeamSearch:
         eos_token_id=0,
         pad_token_id=0,
     )
-    return BeamSearch(LlamaForCausalLM(config).eval(), Vocabulary(tokenizer), [0])
+    forward = GeneralForward(LlamaForCausalLM(config).eval(), memory=1 << 20)
+    return BeamSearch(forward, Vocabulary(tokenizer), [0])
 
 
 def test_a_wide_beam_is_every_text_there_is(toy: BeamSearch) -> None:
@@ -147,7 +173,7 @@ def test_a_wide_beam_is_every_text_there_is(toy: BeamSearch) -> None:
         for body in itertools.product((2, 3, 4), repeat=size):
             for stop in (0, 1):
                 ids = (*body, stop)
-                every[ids] = whole_forward(toy.model, prompt, ids)
+                every[ids] = whole_forward(toy.forward.network, prompt, ids)
     found = toy.run(prompt, RULE, beams=3**most, max_tokens=most)
     assert {beam.ids for beam in found} == set(every)
     for beam in found:
@@ -177,7 +203,7 @@ def test_what_is_unfinished_is_kept_only_where_nothing_has_finished(toy: BeamSea
     block = StopRule(SpanKind.BLOCK)
     found = toy.run([2], block, beams=4, max_tokens=3)
     assert found and all(beam.finished and beam.ids[-1] == 0 for beam in found)
-    endless = type(toy)(toy.model, toy.vocabulary, [])
+    endless = type(toy)(toy.forward, toy.vocabulary, [])
     cut = endless.run([2], RULE, beams=1, max_tokens=1)
     assert [beam.finished for beam in cut] in ([True], [False])
     cut = endless.run([2], block, beams=4, max_tokens=3)
@@ -199,7 +225,7 @@ def test_a_token_that_holds_a_newline_stops_a_line_and_counts(
 
 
 def test_a_lead_is_written_and_counted_but_is_no_part_of_the_text(
-    search: BeamSearch, vocabulary: Vocabulary
+    search: BeamSearch, network: Any, vocabulary: Vocabulary
 ) -> None:
     prompt = vocabulary.encode("x =")
     found = search.run(prompt, RULE, beams=8, max_tokens=6, lead=" ")
@@ -209,7 +235,7 @@ def test_a_lead_is_written_and_counted_but_is_no_part_of_the_text(
         assert whole[0] == " " and beam.text == whole[1:].splitlines()[0].rstrip()
         assert len(vocabulary.bytes_of(beam.ids[: beam.held])) >= len(" " + beam.text)
         # Its probability is the model's own: nothing of the other tokens' is given to it.
-        assert beam.logprob == pytest.approx(whole_forward(search.model, prompt, beam.ids), **EXACT)
+        assert beam.logprob == pytest.approx(whole_forward(network, prompt, beam.ids), **EXACT)
 
 
 def test_nothing_special_and_nothing_broken_is_in_a_text(
@@ -223,7 +249,7 @@ def test_nothing_special_and_nothing_broken_is_in_a_text(
 
 def test_a_block_ends_where_its_rule_says(search: BeamSearch, vocabulary: Vocabulary) -> None:
     rule = StopRule(SpanKind.BLOCK, indent=4)
-    endless = type(search)(search.model, vocabulary, [])  # only a dedent ends its blocks
+    endless = type(search)(search.forward, vocabulary, [])  # only a dedent ends its blocks
     found = endless.run(vocabulary.encode("def f():\n    "), rule, beams=8, max_tokens=24)
     assert all(beam.finished for beam in found)
     assert any(beam.text for beam in found)
@@ -238,10 +264,12 @@ def test_scores_of_nothing_are_nothing(search: BeamSearch) -> None:
     assert search.score([1, 2], []) == []
 
 
-def test_answers_of_different_lengths_do_not_touch_each_other(search: BeamSearch) -> None:
+def test_answers_of_different_lengths_do_not_touch_each_other(
+    search: BeamSearch, network: Any
+) -> None:
     prompt, answers = [9, 8, 7], [[5], [5, 6, 7, 8], [20, 21]]
     apart = [search.score(prompt, [answer])[0] for answer in answers]
     assert search.score(prompt, answers) == pytest.approx(apart, **EXACT)
     assert apart == pytest.approx(
-        [whole_forward(search.model, prompt, answer) for answer in answers], **EXACT
+        [whole_forward(network, prompt, answer) for answer in answers], **EXACT
     )

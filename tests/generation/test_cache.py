@@ -1,48 +1,96 @@
 from __future__ import annotations
 
-import pytest
+from dataclasses import dataclass, field
 
-pytestmark = pytest.mark.model
+from hypothesis import given
+from hypothesis import strategies as st
 
-torch = pytest.importorskip("torch")
-from transformers import DynamicCache  # noqa: E402
-
-from p2assist.generation.cache import fork, select  # noqa: E402
+from p2assist.generation.cache import LEAST, PrefixCache, shared
 
 
-def prompt() -> DynamicCache:
-    cache = DynamicCache()
-    for layer in range(2):
-        cache.update(torch.full((1, 2, 3, 4), 1.0 + layer), torch.full((1, 2, 3, 4), 5.0), layer)
-    return cache
+@dataclass
+class Tokens:
+    """A memory that is the tokens themselves, ten bytes each."""
+
+    held: list[int] = field(default_factory=list)
+
+    @property
+    def nbytes(self) -> int:
+        return 10 * len(self.held)
+
+    def cut(self, size: int) -> None:
+        del self.held[size:]
+
+    def copy(self, size: int) -> Tokens:
+        return Tokens(self.held[:size])
 
 
-def step(cache: DynamicCache, rows: int, number: float) -> torch.Tensor:
-    new = number + torch.arange(rows).float()[:, None, None, None].expand(rows, 2, 1, 4)
-    keys, _ = cache.update(new, -new, 1)
-    cache.update(new, -new, 0)
-    return keys[:, 0, :, 0]
+def ask(cache: PrefixCache[Tokens], ids: list[int]) -> int:
+    """As a model does; returns how many tokens it had to compute."""
+    memory, done = cache.take(ids) or (Tokens(), 0)
+    assert memory.held == ids[:done], "it remembers other tokens"
+    memory.held += ids[done:]
+    cache.put(ids, memory)
+    return len(ids) - done
 
 
-def test_beams_share_the_prompt_and_take_their_tails_along() -> None:
-    cache = fork(prompt(), rows=3, room=4)
-    select(cache, [0, 0, 0])
-    assert step(cache, 3, 10).tolist() == [[2, 2, 2, 10], [2, 2, 2, 11], [2, 2, 2, 12]]
-    select(cache, [2, 0])
-    assert step(cache, 2, 20).tolist() == [[2, 2, 2, 12, 20], [2, 2, 2, 10, 21]]
-    select(cache, [1, 1, 0])
-    assert cache.get_seq_length() == 5
-    assert step(cache, 3, 30)[:, 3:].tolist() == [[10, 21, 30], [10, 21, 31], [12, 20, 32]]
-    assert cache.layers[0].values[0, 0, :, 0].tolist() == [5, 5, 5, -10, -21, -30]
+FILE = list(range(100))
 
 
-def test_layers_of_another_kind_are_left_to_transformers() -> None:
-    from transformers.cache_utils import DynamicSlidingWindowLayer
+def test_a_keystroke_costs_its_own_tokens() -> None:
+    cache: PrefixCache[Tokens] = PrefixCache(10_000)
+    assert ask(cache, FILE) == 100
+    assert ask(cache, [*FILE, 7]) == 1
+    assert ask(cache, [*FILE[:98], 8, 9]) == 2
+    assert len(cache) == 1
 
-    cache = prompt()
-    layer = DynamicSlidingWindowLayer(sliding_window=8)
-    layer.update(cache.layers[0].keys, cache.layers[0].values)
-    cache.layers[0] = layer
-    forked = fork(cache, rows=3, room=4)
-    assert type(forked.layers[0]) is DynamicSlidingWindowLayer
-    assert forked.layers[0].keys.shape[0] == forked.layers[1].keys.shape[0] == 3
+
+def test_the_last_token_is_computed_again_for_its_logits() -> None:
+    cache: PrefixCache[Tokens] = PrefixCache(10_000)
+    ask(cache, FILE)
+    assert ask(cache, FILE) == 1
+
+
+def test_several_documents_are_kept_and_the_oldest_forgotten() -> None:
+    one, two, three = FILE, [*range(200, 300)], [*range(400, 500)]
+    cache: PrefixCache[Tokens] = PrefixCache(2_100)
+    for ids in (one, two, one):
+        ask(cache, ids)
+    assert ask(cache, [*one, 1]) == 1
+    assert ask(cache, three) == 100
+    assert cache.nbytes <= 2_100
+    assert ask(cache, [*one, 1]) == 1
+    assert ask(cache, two) == 100
+
+
+def test_a_short_common_beginning_leaves_the_longer_document_as_it_is() -> None:
+    cache: PrefixCache[Tokens] = PrefixCache(10_000)
+    ask(cache, FILE)
+    assert ask(cache, [*FILE[:40], *range(900, 960)]) == 60
+    assert len(cache) == 2
+    assert ask(cache, [*FILE, 5]) == 1
+
+
+def test_hardly_anything_in_common_is_nothing() -> None:
+    cache: PrefixCache[Tokens] = PrefixCache(10_000)
+    ask(cache, FILE)
+    assert cache.take([*FILE[: LEAST - 1], 900, 901]) is None
+
+
+def test_what_is_larger_than_the_budget_is_kept_alone() -> None:
+    cache: PrefixCache[Tokens] = PrefixCache(10)
+    ask(cache, FILE)
+    assert ask(cache, [*FILE, 1]) == 1
+
+
+@given(st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=40), max_size=12))
+def test_whatever_is_asked_it_never_remembers_other_tokens(prompts: list[list[int]]) -> None:
+    cache: PrefixCache[Tokens] = PrefixCache(600)
+    for ids in prompts:
+        ask(cache, ids)
+        assert cache.nbytes <= 600 or len(cache) == 1
+
+
+def test_shared_is_the_common_prefix() -> None:
+    assert shared([1, 2, 3], [1, 2, 4, 5]) == 2
+    assert shared([], [1]) == shared([2], [1]) == 0

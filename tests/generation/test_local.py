@@ -18,7 +18,7 @@ PEFT = "ignore:`is_gradient_checkpointing`:FutureWarning"
 pytestmark = [pytest.mark.model, pytest.mark.filterwarnings(PEFT)]
 torch = pytest.importorskip("torch")
 
-from p2assist.generation import local  # noqa: E402
+from p2assist.generation import loading  # noqa: E402
 from p2assist.generation.local import LocalGenerator  # noqa: E402
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def test_a_hub_model_that_is_not_here_says_how_to_fetch_it(
         calls.append(options)
         raise OSError(f"{place} is not a local folder")
 
-    monkeypatch.setattr(local.AutoTokenizer, "from_pretrained", absent)
+    monkeypatch.setattr(loading.AutoTokenizer, "from_pretrained", absent)
     with pytest.raises(ModelError, match=r"'nobody/nothing' cannot be loaded.*hf download nobody/"):
         LocalGenerator.load("nobody/nothing")
     assert [call.get("local_files_only", False) for call in calls] == [True, False]
@@ -230,10 +230,12 @@ def make_adapter() -> Callable[..., Path]:
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
-    def make(base: Path, folder: Path, *, name: str = "") -> Path:
+    def make(
+        base: Path, folder: Path, *, name: str = "", targets: str | list[str] = "all-linear"
+    ) -> Path:
         torch.manual_seed(1)
         model = AutoModelForCausalLM.from_pretrained(base)
-        lora = LoraConfig(r=4, init_lora_weights=False, target_modules="all-linear")
+        lora = LoraConfig(r=4, init_lora_weights=False, target_modules=targets)
         adapted = get_peft_model(model, lora)
         adapted.peft_config["default"].base_model_name_or_path = name or str(base)
         adapted.save_pretrained(folder, save_embedding_layers=False)  # True asks the hub
@@ -274,6 +276,49 @@ def test_an_adapter_is_merged_and_named(
     [score] = loaded._search.score(prompt, [ids])
     assert score == pytest.approx(wanted, abs=2e-3)
     assert abs(score - generator._search.score(prompt, [ids])[0]) > 0.1
+
+
+def test_an_adapter_put_on_a_loaded_model_is_as_if_it_had_been_loaded_with_it(
+    tiny: Path, tmp_path: Path, make_adapter: Callable[..., Path], task: MakeTask
+) -> None:
+    folder, made = make_adapter(tiny, tmp_path / "adapter"), task(FILE)
+    base = LocalGenerator.load(str(tiny), config=GenerationConfig(max_tokens=24), dtype="float32")
+    before = base.generate(made)
+    adapted = base.with_adapter(folder, "a-1")
+    assert adapted.generate(made) == load(tiny, folder).generate(made) != before
+    assert adapted.adapter == "a-1" and base.adapter == ""
+    # None of it has touched the base, and going back is going back.
+    for again in (base.generate(made), adapted.with_adapter(None).generate(made)):
+        assert [c.text for c in again] == [c.text for c in before]
+        # A prompt that is known is computed in another order than a new one.
+        assert [c.logprob for c in again] == pytest.approx([c.logprob for c in before], abs=1e-4)
+
+
+def test_only_what_an_adapter_touches_is_held_twice(
+    tiny: Path, tmp_path: Path, make_adapter: Callable[..., Path]
+) -> None:
+    base = LocalGenerator.load(str(tiny), dtype="float32")
+    folder = make_adapter(tiny, tmp_path / "adapter", targets=["q_proj"])
+    weights = [g._search.forward.weights for g in (base, base.with_adapter(folder))]  # type: ignore[attr-defined]
+    one, two = weights
+    assert one.embedding is two.embedding and one.head is two.head
+    for before, after in zip(one.blocks, two.blocks, strict=True):
+        assert before.qkv is not after.qkv
+        assert before.out is after.out and before.up is after.up and before.down is after.down
+    assert all(p.is_meta for p in base._base.network.parameters())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_any_number_of_threads_may_ask(tiny: Path, task: MakeTask, dtype: Any) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    config = GenerationConfig(max_tokens=16)
+    shared = LocalGenerator.load(str(tiny), config=config, dtype=dtype)
+    tasks = [task(f"def f{n}(x):\n    total = x + {n}\n    return |") for n in range(6)]
+    alone = [LocalGenerator.load(str(tiny), config=config, dtype=dtype).generate(t) for t in tasks]
+    with ThreadPoolExecutor(3) as pool:
+        together = list(pool.map(shared.generate, tasks))
+    assert [[c.text for c in made] for made in together] == [[c.text for c in m] for m in alone]
 
 
 def test_an_adapter_of_another_base_model_is_refused_by_name(

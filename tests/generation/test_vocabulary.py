@@ -79,10 +79,14 @@ def test_holding_counts_the_tokens_up_to_the_texts_end(vocabulary: Vocabulary) -
     assert vocabulary.holding(ids, 0) == 0
 
 
-def test_beginning_is_all_tokens_with_those_first_bytes(vocabulary: Vocabulary) -> None:
-    found = set(vocabulary.beginning(" "))
-    assert found == {i for i in range(vocabulary.size) if vocabulary.piece(i)[:1] == b" "}
-    assert len(found) > 10
+@pytest.mark.parametrize("lead", [b" ", b"ret", b" self", b"_na", "é".encode()])
+def test_what_can_spell_a_lead_begins_with_it_or_the_other_way_round(
+    vocabulary: Vocabulary, lead: bytes
+) -> None:
+    pieces = {i: vocabulary.piece(i) for i in range(vocabulary.size)}
+    wanted = {i for i, p in pieces.items() if p and (p.startswith(lead) or lead.startswith(p))}
+    found = vocabulary.spelling(lead)
+    assert set(found) == wanted and len(found) == len(wanted) > 0
 
 
 def test_half_a_character_is_no_text(vocabulary: Vocabulary) -> None:

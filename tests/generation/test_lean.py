@@ -1,0 +1,191 @@
+"""The lean forward against transformers, family by family, and against itself without reuse."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from p2assist.errors import CancelledError
+from p2assist.generation.request import Control
+
+pytestmark = pytest.mark.model
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+from p2assist.generation import lean as lean_module  # noqa: E402
+from p2assist.generation.lean import LeanForward  # noqa: E402
+from p2assist.generation.weights import fits, lean_weights  # noqa: E402
+
+NEAR = {"rtol": 1e-4, "atol": 5e-5}
+IDS = [(7 * number * number + 3 * number) % 300 for number in range(150)]
+SCALED = {
+    "rope_type": "llama3",
+    "rope_theta": 1e4,
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 64,
+}
+FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
+    "Llama": ("Llama", {}),
+    "Llama with biases, tied, scaled positions": (
+        "Llama",
+        {
+            "attention_bias": True,
+            "mlp_bias": True,
+            "tie_word_embeddings": True,
+            "rope_parameters": SCALED,
+        },
+    ),
+    "Llama without groups": ("Llama", {"num_key_value_heads": 8, "head_dim": 16}),
+    "Qwen2": ("Qwen2", {}),
+    "Qwen2, windows above the first layer": (
+        "Qwen2",
+        {"use_sliding_window": True, "sliding_window": 20, "max_window_layers": 1},
+    ),
+    "Mistral": ("Mistral", {"sliding_window": None}),
+    "Mistral, a window": ("Mistral", {"sliding_window": 24}),
+    "StarCoder2, a window": ("Starcoder2", {"sliding_window": 24}),
+}
+
+
+def make(family: str, **settings: Any) -> Any:
+    torch.manual_seed(0)
+    name, own = FAMILIES[family]
+    shape = {
+        "vocab_size": 300,
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 8,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 512,
+        "initializer_range": 0.2,
+        "bos_token_id": None,
+        "eos_token_id": 0,
+        "pad_token_id": 0,
+    }
+    config = getattr(transformers, f"{name}Config")(**(shape | own | settings))
+    network = getattr(transformers, f"{name}ForCausalLM")(config).eval()
+    with torch.no_grad():
+        for weight in network.parameters():
+            if weight.dim() == 1:  # norms and biases, which start as ones and zeros
+                weight.uniform_(0.5, 1.5)
+    return network
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def network(request: pytest.FixtureRequest, one_thread: None) -> Any:
+    return make(request.param)
+
+
+def forward(network: Any) -> LeanForward:
+    assert fits(network)
+    return LeanForward(lean_weights(network), memory=1 << 24)
+
+
+def logits(network: Any, ids: list[int]) -> Any:
+    with torch.inference_mode():
+        return network(input_ids=torch.tensor([ids])).logits[0]
+
+
+def test_logits_are_those_of_transformers_prefilled_and_step_by_step(network: Any) -> None:
+    wanted = logits(network, IDS)
+    prompt = forward(network).prefill(IDS[:100])
+    assert prompt is not None
+    torch.testing.assert_close(prompt.logits, wanted[99], **NEAR)
+    branches = prompt.branch(3, 50)
+    for step, token in enumerate(IDS[100:]):
+        parents = [0, 0, 0] if step == 0 else [2, 1, 1]  # the right one is always in the middle
+        parents = [0, 1, 1] if step else parents
+        found = branches.step(parents, [5, token, 9])
+        torch.testing.assert_close(found[1], wanted[100 + step], **NEAR)
+
+
+def test_branches_that_change_places_and_leave_keep_what_is_theirs(network: Any) -> None:
+    prompt = forward(network).prefill(IDS[:40])
+    assert prompt is not None
+    branches, written = prompt.branch(4, 6), [[]]
+    moves = [([0, 0, 0, 0], [1, 2, 3, 4]), ([3, 0, 0], [5, 6, 7]), ([2, 1, 1, 0], [8, 9, 10, 11])]
+    for parents, tokens in [*moves, ([3], [12]), ([0, 0], [13, 14])]:
+        written = [[*written[p], t] for p, t in zip(parents, tokens, strict=True)]
+        found = branches.step(parents, tokens)
+        for row, path in zip(found, written, strict=True):
+            torch.testing.assert_close(row, logits(network, [*IDS[:40], *path])[-1], **NEAR)
+
+
+def test_scores_are_sums_of_transformers_and_answers_share_their_beginnings(network: Any) -> None:
+    prompt = forward(network).prefill(IDS[:60])
+    assert prompt is not None
+    answers = [IDS[60:90], [*IDS[60:70], 5, 6], [9], IDS[60:90], [*IDS[60:70], 5, 7]]
+    wanted = []
+    for answer in answers:
+        table = logits(network, [*IDS[:60], *answer])[59:-1].double().log_softmax(-1)
+        wanted.append(float(table[range(len(answer)), answer].sum()))
+    assert prompt.score(answers) == pytest.approx(wanted, abs=2e-3)
+    assert prompt.score([]) == []
+
+
+def test_a_prompt_that_goes_on_from_another_is_as_if_it_were_the_first(network: Any) -> None:
+    kept, typed = forward(network), [*IDS[:90], 11, 12, 13]
+    first = kept.prefill(IDS[:100])
+    assert first is not None
+    first.branch(4, 8).step([0, 0], [1, 2])  # writes behind the prompt
+    for ids in (typed, [*typed, 14], IDS[:50], [*typed, 15], [*IDS[:30], *IDS[60:]]):
+        again, cold = kept.prefill(ids), forward(network).prefill(ids)
+        assert again is not None and cold is not None
+        torch.testing.assert_close(again.logits, cold.logits, **NEAR)
+        answers = [[1, 2, 3], [4]]
+        assert again.score(answers) == pytest.approx(cold.score(answers), abs=1e-3)
+
+
+def test_only_new_tokens_are_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[int] = []
+    kept = forward(make("Llama"))
+    run = kept.run
+    monkeypatch.setattr(kept, "run", lambda k, t, *rest: counted.append(len(t)) or run(k, t, *rest))
+    kept.prefill(IDS[:100])
+    assert counted == [64, 36]
+    kept.prefill(IDS[:103])
+    assert counted[2:] == [3]
+
+
+def test_a_cancelled_prefill_ends_between_chunks_and_keeps_what_is_done() -> None:
+    kept, cancelled, calls = forward(make("Llama")), threading.Event(), []
+    run = kept.run
+
+    def once(keys: Any, tokens: Any, *rest: Any) -> Any:
+        calls.append(len(tokens))
+        cancelled.set()
+        return run(keys, tokens, *rest)
+
+    kept.run = once  # type: ignore[method-assign]
+    with pytest.raises(CancelledError):
+        kept.prefill(IDS, Control(cancelled=cancelled))
+    assert calls == [lean_module.CHUNK]
+    again, cold = kept.prefill(IDS), forward(make("Llama")).prefill(IDS)
+    assert sum(calls) == len(IDS), "the first chunk was computed twice"
+    assert again is not None and cold is not None
+    torch.testing.assert_close(again.logits, cold.logits, **NEAR)
+
+
+def test_a_deadline_that_has_passed_computes_nothing() -> None:
+    assert forward(make("Llama")).prefill(IDS, Control(deadline=0.0)) is None
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+def test_weights_come_back_as_they_were(network: Any, dtype: str) -> None:
+    made = lean_weights(network.to(getattr(torch, dtype)))
+    for name in ("model.layers.1.self_attn.q_proj", "model.layers.2.self_attn.v_proj", "lm_head"):
+        assert torch.equal(made.weight(name), network.get_submodule(name).weight)
+    network.float()
+
+
+def test_other_architectures_are_left_to_the_general_forward() -> None:
+    config = transformers.GPT2Config(vocab_size=20, n_embd=8, n_layer=1, n_head=2, n_positions=16)
+    assert not fits(transformers.GPT2LMHeadModel(config))
+    assert not fits(
+        make("Llama", rope_parameters={"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0})
+    )
