@@ -20,7 +20,7 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from p2assist import __version__
-from p2assist.errors import ModelError, P2AssistError
+from p2assist.errors import ConfigError, ModelError, P2AssistError
 from p2assist.experience import SpanKind
 
 if TYPE_CHECKING:
@@ -244,6 +244,17 @@ def serve(
         _show(found, tables.pairs(found), as_json)
     elif process.serve(Place.of_user(), idle=idle or load_user().serve.idle):
         raise ModelError("a model process runs already: `p2assist serve --status` shows it")
+
+
+@app.command(epilog="Example: p2assist lsp")
+def lsp() -> None:
+    """The language server, on standard input and output: editors start it."""
+    import runpy
+
+    try:
+        runpy.run_module("p2assist_lsp", run_name="__main__")
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"{error}: install it with pip install 'p2assist[lsp,model]'") from error
 
 
 @app.command(epilog="Example: p2assist doctor --json")

@@ -1,0 +1,182 @@
+"""What a folder's repository gives to completion: a Protocol, and the real thing.
+
+Everything here may take long and is called in threads, never in the event loop's.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from p2assist.config import Config, load, load_user
+from p2assist.errors import RepositoryError
+from p2assist.experience import CoveringTest, Task
+from p2assist.generation.generator import Generator
+from p2assist.p2value import P2Settings
+from p2assist.replay.provenance import current_commit
+from p2assist.tasks.functions import Function, functions
+from p2assist.tasks.mining import read_source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from p2assist.harness.tester import Tester
+    from p2assist.practice.workspace import Workspace
+    from p2assist.replay.store import Store
+
+Say = Callable[[str], None]
+Progress = Callable[[str, float], None]  # what is being done, and the share of it, 0..1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a folder is opened with. python: of the project's tests, '' to look for it. trusted:
+    whether anything of the repository may be run, or believed."""
+
+    root: Path
+    trusted: bool = False
+    python: str = ""
+
+
+class Services(Protocol):
+    """A repository, opened. Raises P2AssistError where it cannot do something."""
+
+    @property
+    def completer(self) -> Generator: ...
+
+    @property
+    def p2value(self) -> P2Settings: ...
+
+    @property
+    def model(self) -> str: ...
+
+    def load(self) -> None:
+        """Returns when the model is loaded."""
+        ...
+
+    def index(self, progress: Progress) -> tuple[Tester, int]:
+        """The tester, and how many tests it knows. Asked for in trusted folders only."""
+        ...
+
+    def covering(self, task: Task) -> tuple[CoveringTest, ...]:
+        """The tests that run the task's function; none before index() has returned."""
+        ...
+
+    def open_store(self) -> Store: ...
+
+    def commit(self) -> str:
+        """The commit that the folder stands at; '' where there is none."""
+        ...
+
+    def close(self) -> None: ...
+
+
+Open = Callable[[Wanted, Say], Services]
+"""Opens a folder. The second argument is told why something takes a while."""
+
+
+class Repository:
+    """Implements Services by a Workspace.
+
+    In a folder without trust nothing of the repository is run or believed: no settings, adapters
+    or store of it, the user's own model alone.
+    """
+
+    def __init__(self, wanted: Wanted, say: Say) -> None:
+        from p2assist.practice.workspace import Workspace
+
+        self._trusted, self._say = wanted.trusted, say
+        config = _config(wanted)
+        self._told: Progress | None = None
+        self._space: Workspace = Workspace(config, bars=self._bars)
+        self._mapped: dict[str, Mapping[str, Function]] = {}
+        self._indexed = False
+
+    @cached_property
+    def completer(self) -> Generator:
+        """With the Champion; a new one serves the next request."""
+        adapter = None if self._trusted else ""
+        window = f"{os.getpid()} {self._space.config.root}"
+        return self._space.completer(adapter, window=window, say=self._say)
+
+    @property
+    def p2value(self) -> P2Settings:
+        return self._space.config.team.p2value
+
+    @property
+    def model(self) -> str:
+        return self._space.config.model
+
+    def load(self) -> None:
+        from p2assist.generation.serve.client import ServedGenerator
+
+        inner: object = self.completer
+        while hasattr(inner, "inner"):
+            inner = inner.inner
+        if isinstance(inner, ServedGenerator):
+            inner.prepare()
+
+    def index(self, progress: Progress) -> tuple[Tester, int]:
+        self._told = progress
+        known = self._space.impact
+        self._indexed = True
+        return self._space.tester, len(known.tests)
+
+    def covering(self, task: Task) -> tuple[CoveringTest, ...]:
+        """By name: lines of a buffer are not those of the map. At module level the task's line."""
+        if not self._indexed:
+            return ()
+        found = self._functions(task.path).get(task.function) if task.function else None
+        if task.function and found is None:
+            return ()
+        if found is None:
+            return self._space.impact.covering(task.path, task.line, task.line)
+        first, last = self._rows[task.path, task.function]
+        return self._space.impact.covering(task.path, first, last)
+
+    def open_store(self) -> Store:
+        from p2assist.replay.store import Store
+
+        return Store.open(self._space.config.store_url)
+
+    def commit(self) -> str:
+        return current_commit(self._space.config.root)
+
+    def close(self) -> None:
+        self._space.__exit__(None, None, None)
+
+    @cached_property
+    def _rows(self) -> dict[tuple[str, str], tuple[int, int]]:
+        return {}
+
+    def _functions(self, path: str) -> Mapping[str, Function]:
+        """The functions of the file as it is on the disk, which is what was mapped."""
+        if path not in self._mapped:
+            try:
+                source = read_source(self._space.config.root / path, path)
+                found = functions(source, path)
+            except RepositoryError:
+                return {}
+            self._mapped[path] = {one.name: one for one in found}
+            for one in found:
+                rows = source.count("\n", 0, one.start) + 1, source.count("\n", 0, one.end)
+                self._rows[path, one.name] = rows
+        return self._mapped[path]
+
+    def _bars(self) -> AbstractContextManager[Progress]:
+        @contextmanager
+        def telling() -> Iterator[Progress]:
+            yield self._told or (lambda what, share: None)
+
+        return telling()
+
+
+def _config(wanted: Wanted) -> Config:
+    if wanted.trusted:
+        return load(wanted.root, python=wanted.python)
+    return Config(root=wanted.root, user=load_user(python=wanted.python))
