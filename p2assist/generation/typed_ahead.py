@@ -87,6 +87,19 @@ class TypedAhead:
     def score(self, task: Task, texts: Sequence[str]) -> list[Candidate]:
         return self.inner.score(task, texts)
 
+    def origin(self, task: Task, candidate: Candidate) -> tuple[Task, Candidate]:
+        """The task and the whole candidate of which this one is the rest, so that what a person
+        does with it is told of one candidate however much was typed in between; the two
+        themselves where it is whole, or no longer known."""
+        for answer in reversed(self._answers_of(task.path)):
+            if not task.prefix.startswith(answer.task.prefix):
+                continue
+            said = task.prefix[len(answer.task.prefix) :] + candidate.text
+            for whole in answer.candidates:
+                if whole.text.startswith(said) and whole.logprob == candidate.logprob:
+                    return answer.task, whole
+        return task, candidate
+
     def forget(self, path: str) -> None:
         """Drops what is kept of a document, when it is closed."""
         with self._lock:
@@ -94,14 +107,16 @@ class TypedAhead:
 
     def _find(self, task: Task, beams: int) -> list[Candidate]:
         names = (self.model, self.adapter)
-        with self._lock:
-            answers = tuple(self._kept.get(task.path, ()))
-        for answer in reversed(answers):
+        for answer in reversed(self._answers_of(task.path)):
             if answer.names == names and answer.beams >= beams:
                 left = answer.rest(task)
                 if any(candidate.text for candidate in left):
                     return [replace(candidate, rank=rank) for rank, candidate in enumerate(left)]
         return []
+
+    def _answers_of(self, path: str) -> tuple[_Answer, ...]:
+        with self._lock:
+            return tuple(self._kept.get(path, ()))
 
     def _keep(self, answer: _Answer) -> None:
         path = answer.task.path

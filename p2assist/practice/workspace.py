@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from p2assist.config import Config
+from p2assist.errors import ModelError
 from p2assist.experience import Task
 from p2assist.generation.location import locate
 from p2assist.generation.serve.client import ModelProcess, Say, ServedGenerator
@@ -164,8 +165,10 @@ class Workspace:
         """
         remote = self.config.user.remote
         if remote.url:
-            from p2assist.generation.remote.generator import RemoteGenerator
-
+            try:
+                from p2assist.generation.remote.generator import RemoteGenerator
+            except ImportError as error:
+                raise ModelError("a server needs `pip install 'p2assist[remote]'`") from error
             name = remote.adapter if adapter is None else adapter
             return RemoteGenerator(remote, adapter=name, generation=self.config.team.generation)
         if adapter is None:

@@ -65,6 +65,20 @@ def test_what_is_left_is_the_same_candidate_ranked_anew(ahead: TypedAhead, task:
     assert (last.model, last.adapter) == ("m", "a")
 
 
+def test_what_is_left_leads_back_to_the_candidate_that_was_offered(
+    ahead: TypedAhead, inner: Counting, task: MakeTask
+) -> None:
+    inner.texts = ("print(x)", "total")
+    first = task("x = |\n")
+    whole = ahead.generate(first)
+    for cursor, text in (("x = pr|\n", "int(x)"), ("x = print(|)\n", "x")):
+        typed = task(cursor)
+        [rest] = ahead.generate(typed)
+        assert rest.text == text and ahead.origin(typed, rest) == (first, whole[0])
+    other = task("y = |\n")
+    assert ahead.origin(other, rest) == (other, rest)
+
+
 @pytest.mark.parametrize("now", ["x = y|\n", "x = total|\n", "|\n", "x = t|)\n", "x = t|\ny\n"])
 def test_anything_else_asks_the_model(
     ahead: TypedAhead, inner: Counting, task: MakeTask, now: str
