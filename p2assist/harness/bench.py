@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import math
 import os
@@ -16,7 +15,7 @@ from typing import Protocol
 
 from p2assist.config import Config
 from p2assist.experience import Outcome, Task, TestReport
-from p2assist.harness import refusal, sources, tree
+from p2assist.harness import reading, tree
 from p2assist.harness.course import Course
 from p2assist.harness.demand import WHOLE, Demand
 from p2assist.harness.mapping import COMPILED, ImpactMap
@@ -99,22 +98,19 @@ class Bench:
         if not task.tests:
             return replace(empty, reason=NO_TEST)
         laid = self.overlay.lay(task, text)
-        own, note = laid.files[0][1], laid.note
-        job = self._job(task, laid.files, own.decode("utf-8", "surrogateescape"))
+        own = laid.files[0][1]
         try:
-            parsed = sources.parse(own)
+            read = reading.read(laid.before, own)
         except SyntaxError as error:
             if self._same_syntax:
                 words = f"{type(error).__name__}: {error.msg} ({task.path}, line {error.lineno})"
                 return _alike(course, task, Verdict(Outcome.ERROR, message=words), empty)
-            return noted(self._run(level, job, course, share), note)
-        except (RecursionError, MemoryError):
-            return noted(self._run(level, job, course, share), note)
-        if why := refusal.refuse(parsed, _parsed(laid.before)):
-            report = _alike(course, task, Verdict(Outcome.REFUSED, message=why), empty)
-            return replace(report, reason=f"refused: {why}")
-        job = replace(job, meaning=ast.dump(parsed))
-        return noted(self._run(level, job, course, share), note)
+            read = reading.unread(own)
+        if read.refusal:
+            report = _alike(course, task, Verdict(Outcome.REFUSED, message=read.refusal), empty)
+            return replace(report, reason=f"refused: {read.refusal}")
+        job = self._job(task, laid.files, read.meaning)
+        return noted(self._run(level, job, course, share), laid.note)
 
     def many(self, level: Level, pairs: Iterable[tuple[Task, str]]) -> Iterator[TestReport]:
         """See Tester. Closing the iterator, or an exception in the caller, ends every run."""
@@ -213,14 +209,6 @@ def _alike(course: Course, task: Task, verdict: Verdict, empty: TestReport) -> T
     """The same verdict for every covering test, without a run."""
     report = course.report({test.node_id: verdict for test in task.tests}, empty)
     return replace(report, seconds=0.0)
-
-
-def _parsed(text: str) -> ast.Module:
-    """The original's tree; an empty one where it does not parse, so that nothing is excused."""
-    try:
-        return sources.parse(text)
-    except (SyntaxError, RecursionError, MemoryError):
-        return ast.Module(body=[], type_ignores=[])
 
 
 def cores() -> int:

@@ -63,14 +63,19 @@ class Control:
         """Tells the caller."""
         self._socket.send(_joined(fields))
 
-    def serve(self) -> None:
-        """Returns in test processes alone."""
+    def serve(self, idle: Any = ()) -> None:
+        """Returns in test processes alone. idle: steps to take while there is nothing to do."""
+        steps = iter(idle)
+        left = True
         before = self._watch_children()
         poller = select.poll()
         poller.register(self._handle, select.POLLIN)
         poller.register(self._wake, select.POLLIN)
         while True:
-            for handle, _ in poller.poll():
+            ready = poller.poll(0 if left else None)
+            if not ready:
+                left = next(steps, self) is not self
+            for handle, _ in ready:
                 if handle == self._wake:
                     _drained(self._wake)
                     _reap()

@@ -121,6 +121,7 @@ class Server:
         self.control = cell.Control(request["collected"], request, self._prepare)
         self._session: Any = None
         self._uncollected: List[Any] = []
+        self._places: Dict[str, List[int]] = {}  # of the tests in the session, by node id
         self._base: Any = None
         self._send: Any = None
 
@@ -149,13 +150,15 @@ class Server:
             self._base = swap.Base(self._request["root"], self._ran)
         except swap.Unfit as unfit:
             why = why or str(unfit)
+        for place, item in enumerate(session.items):
+            self._places.setdefault(item.nodeid, []).append(place)
         self._seeded = random.getstate() if random.getstate() != self._random else None
         self.control.say("unfit" if why else "ready", why)
         if why:
             os._exit(0)
         gc.collect()
         gc.freeze()
-        self.control.serve()
+        self.control.serve(self._base.prepare())
 
     def _shared(self) -> str:
         """What a child would share with other children, in words; '' where there is nothing."""
@@ -226,9 +229,10 @@ class Server:
         for nodeid, words in self._uncollected:
             send("collect", nodeid, words)
         wanted = set(request["wanted"])
-        session.items = [item for item in session.items if item.nodeid in wanted]
+        places = sorted(place for nodeid in wanted for place in self._places.get(nodeid, ()))
+        session.items = [session.items[place] for place in places]
         session.testscollected = len(session.items)
-        missing = wanted - {item.nodeid for item in session.items}
+        missing = wanted - set(self._places)
         broken = [nodeid for nodeid, _ in self._uncollected]
         if any(not any(name.startswith(one) for one in broken) for name in missing):
             send("unfit", "a test was not collected by the server")

@@ -30,7 +30,7 @@ from p2assist.harness.sandbox import Command, Ending
 from p2assist.harness.suite import Suite
 from p2assist.harness.worker import SEPARATOR
 
-_MODULES = ("worker", "cell", "swap", "forkserver")  # in the order of their imports
+_MODULES = ("worker", "cell", "statement", "swap", "forkserver")  # in the order of their imports
 _PROCESSES = 400  # in one cell
 _FOREVER = 1 << 30  # seconds of processor time: its children have their own limit
 _START = 300.0  # seconds that importing and collecting may take

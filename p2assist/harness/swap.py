@@ -14,19 +14,27 @@ shown to come to the same as an import raises Unfit, and the next level has its 
 
 # ruff: noqa: PTH123, RUF005, UP006, UP035
 from __future__ import annotations
+import __future__
 
+import ast
 import gc
 import linecache
 import os
 import sys
 import warnings
+from contextlib import suppress
 from types import CodeType, FunctionType
-from typing import Any, Dict, List, Set, Tuple
+from typing import Any, Dict, Iterator, List, Set, Tuple
+
+from p2assist.harness import statement
 
 Path = Tuple[Tuple[str, int], ...]  # names of the code objects around it, with their places
 _FUNCTION = 0x2 | 0x1  # CO_NEWLOCALS | CO_OPTIMIZED
 _KIND = 0x4 | 0x8 | 0x20 | 0x80 | 0x100 | 0x200 | 0x4000000  # of signature, coroutine, docstring
 _VARIABLE = 0x4 | 0x8  # CO_VARARGS, CO_VARKEYWORDS
+_FUTURE = 0
+for _name in __future__.all_feature_names:
+    _FUTURE |= getattr(__future__, _name).compiler_flag
 _ALL_TYPES = ("generator", "coroutine", "async_generator")
 
 
@@ -98,7 +106,7 @@ class Base:
             if file.startswith(root + "/"):
                 self._read(file)
         self.read = {self._file(name) for name in ran.read}
-        self._trees: Dict[str, Dict[Path, CodeType]] = {}
+        self._known: Dict[str, Known] = {}
 
     def _file(self, name: str) -> str:
         real = self._real.get(name)
@@ -125,12 +133,51 @@ class Base:
         except OSError:
             pass  # it was never a file, or is none any more
 
-    def tree(self, file: str) -> Dict[Path, CodeType]:
-        """The code objects of the file as it was imported."""
-        known = self._trees.get(file)
-        if known is None:
-            known = self._trees[file] = code_tree(self.texts[file], file)
-        return known
+    def prepare(self) -> Iterator[None]:
+        """Does ahead, a file a step, what plan would do."""
+        for file in sorted(self.texts):
+            with suppress(Unfit, RecursionError, MemoryError):
+                self.known(file)
+            yield
+
+    def known(self, file: str) -> Known:
+        """What the file was as it was imported. Raises Unfit."""
+        found = self._known.get(file)
+        if found is None:
+            functions, ran = self.functions.get(file, []), self.ran.get(file, [])
+            found = Known(self.texts[file], file)
+            found.place(functions, ran, self.live.get(file, []))
+            self._known[file] = found
+        return found
+
+
+class Known:
+    """A file as it was imported. text: None where its lines are not plain."""
+
+    def __init__(self, content: bytes, file: str) -> None:
+        self.tree = code_tree(content, file)
+        self.flags = self.tree[()].co_flags & _FUTURE
+        self.text: Any = None
+        with suppress(UnicodeDecodeError, SyntaxError, ValueError), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            text = content.decode("utf-8")
+            self.spans = statement.spans(ast.parse(text))
+            self.text = text
+        self.functions: List[Tuple[Any, Path]] = []
+        self.ran: Set[Path] = set()
+        self.live: Set[Path] = set()
+
+    def place(self, functions: List[Any], ran: List[CodeType], live: List[CodeType]) -> None:
+        """Notes where in the text everything stands that was made of it. Raises Unfit."""
+        paths = {code: path for path, code in self.tree.items()}
+        try:
+            self.functions = [(function, paths[function.__code__]) for function in functions]
+            self.ran = {paths[code] for code in ran}
+            self.live = {paths[code] for code in live}
+        except KeyError:
+            raise Unfit("some of its code is not what its text gives") from None
+        if () not in self.ran:
+            raise Unfit("its module's own code did not run as its text has it")
 
 
 def _code_of(thing: Any) -> Any:
@@ -141,12 +188,12 @@ def _code_of(thing: Any) -> Any:
     return None
 
 
-def code_tree(text: bytes, file: str) -> Dict[Path, CodeType]:
+def code_tree(text: Any, file: str, flags: int = 0) -> Dict[Path, CodeType]:
     """Every code object of the text by its path; () is the module's own. Raises Unfit."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            module = compile(text, file, "exec", dont_inherit=True)
+            module = compile(text, file, "exec", flags=flags, dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise Unfit("it cannot be compiled: " + type(error).__name__) from None
     found: Dict[Path, CodeType] = {}
@@ -159,39 +206,66 @@ def code_tree(text: bytes, file: str) -> Dict[Path, CodeType]:
     return found
 
 
-def plan(base: Base, file: str, text: bytes) -> List[Tuple[Any, CodeType]]:
+def plan(base: Base, file: str, content: bytes) -> List[Tuple[Any, CodeType]]:
     """The functions to change, each with its new code, so that all that the file's text says now
     holds. [] where the file was never imported: it will be, as it stands now. Raises Unfit."""
-    functions = base.functions.get(file, [])
-    ran = base.ran.get(file, [])
-    if not functions and not ran:
+    if file not in base.functions and file not in base.ran:
         return []
     if file not in base.texts:
         raise Unfit("its file was not there when it was imported")
-    old, new = base.tree(file), code_tree(text, file)
+    if file in base.read:
+        raise Unfit("its source text was read while the tests were collected")
+    known = base.known(file)
+    old, new, isolated = _trees(known, content, file)
+    within = _within(known, isolated, old)
     changed = {p for p in set(old) | set(new) if not _alike(old.get(p), new.get(p))}
-    if not changed and old[()] == new[()]:
-        return []
-    paths = {code: path for path, code in old.items()}
     tops = _outermost({_common(path, old, new) for path in changed})
-    _require_fit(base, file, paths, tops, old, new)
-    return _exchange(functions, paths, changed, new)
+    _require_fit(tops, set(map(within, known.ran)), set(map(within, known.live)), old, new)
+    placed = [(function, within(path)) for function, path in known.functions]
+    return _exchange(placed, changed, new, isolated)
+
+
+def _within(known: Known, isolated: Any, old: Dict[Path, CodeType]) -> Any:
+    """A function from a path in the file to the one in the statement that was compiled alone;
+    None for what is outside. By place and not by code: how a name is called may be compiled in
+    another manner where the module's imports are not seen."""
+    if isolated is None:
+        return lambda path: path
+    lines = range(isolated.first, isolated.last + 1)
+    there = [p[0] for p, c in known.tree.items() if len(p) == 1 and c.co_firstlineno in lines]
+    here = [p[0] for p in old if len(p) == 1]
+    there.sort(key=lambda step: step[1])
+    here.sort(key=lambda step: step[1])
+    if [name for name, _ in there] != [name for name, _ in here]:
+        raise Unfit("its statement cannot be told apart")
+    steps = dict(zip(there, here))  # noqa: B905 - strict is newer than Python 3.8
+
+    def within(path: Path) -> Any:
+        if not path or path[0] not in steps:
+            return None
+        return (steps[path[0]],) + path[1:]
+
+    return within
+
+
+def _trees(known: Known, content: bytes, file: str) -> Any:
+    """The codes before and after: those of one statement, where nothing else changed."""
+    if known.text is not None:
+        with suppress(UnicodeDecodeError, Unfit):
+            found = statement.isolate(known.text, content.decode("utf-8"), known.spans)
+            if found is not None:
+                old = code_tree(found.old, file, known.flags)
+                return old, code_tree(found.new, file, known.flags), found
+    return known.tree, code_tree(content, file), None
 
 
 def _require_fit(
-    base: Base,
-    file: str,
-    paths: Dict[CodeType, Path],
     tops: Set[Path],
+    ran: Set[Any],
+    live: Set[Any],
     old: Dict[Path, CodeType],
     new: Dict[Path, CodeType],
 ) -> None:
-    if file in base.read:
-        raise Unfit("its source text was read while the tests were collected")
-    ran = _paths(base.ran.get(file, []), paths)
-    live = _paths(base.live.get(file, []), paths)
-    if () not in ran:
-        raise Unfit("its module's own code did not run as its text has it")
     for top in tops:
         before, after = old[top], new[top]
         if not top:
@@ -202,28 +276,22 @@ def _require_fit(
             raise Unfit("annotations changed")
         if top in ran:
             raise Unfit(before.co_name + " ran while the tests were collected")
-        if any(path[: len(top)] == top for path in live):
+        if any(path and path[: len(top)] == top for path in live):
             raise Unfit("a generator of " + before.co_name + " is suspended")
         if _signature(before) != _signature(after):
             raise Unfit("the signature, docstring or kind of " + before.co_name + " changed")
 
 
-def _paths(codes: List[CodeType], paths: Dict[CodeType, Path]) -> Set[Path]:
-    try:
-        return {paths[code] for code in codes}
-    except KeyError:
-        raise Unfit("some of its code is not what its text gives") from None
-
-
 def _exchange(
-    functions: List[Any],
-    paths: Dict[CodeType, Path],
-    changed: Set[Path],
-    new: Dict[Path, CodeType],
+    placed: List[Tuple[Any, Any]], changed: Set[Path], new: Dict[Path, CodeType], isolated: Any
 ) -> List[Tuple[Any, CodeType]]:
+    """Each function with its new code; below the one statement that changed, with new lines."""
     found = []
-    for function in functions:
-        (path,) = _paths([function.__code__], paths)
+    for function, path in placed:
+        if path is None:
+            if isolated.delta and function.__code__.co_firstlineno > isolated.last:
+                found.append((function, _moved(function.__code__, isolated.delta)))
+            continue
         if any(path[:length] in changed for length in range(len(path))):
             raise Unfit("a function exists whose surroundings changed")
         code = new[path]
@@ -231,6 +299,14 @@ def _exchange(
             raise Unfit("the free variables of " + code.co_name + " changed")
         found.append((function, code))
     return found
+
+
+def _moved(code: CodeType, delta: int) -> CodeType:
+    """The code, and what is nested in it, so many lines further down."""
+    consts = tuple(
+        _moved(const, delta) if isinstance(const, CodeType) else const for const in code.co_consts
+    )
+    return code.replace(co_firstlineno=code.co_firstlineno + delta, co_consts=consts)
 
 
 def _common(path: Path, old: Dict[Path, CodeType], new: Dict[Path, CodeType]) -> Path:
