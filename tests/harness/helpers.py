@@ -135,12 +135,13 @@ def write(root: Path, files: Mapping[str, str]) -> Path:
 
 
 @functools.cache
-def bare_python() -> Path:
-    """An environment as a project has it: pytest, and neither p2assist nor other plugins."""
+def bare_python(*more: str) -> Path:
+    """An environment as a project has it: pytest, and neither p2assist nor other plugins than
+    those named."""
     folder = Path(tempfile.mkdtemp(prefix="p2assist-tests-")).resolve()
     venv.create(folder, with_pip=False, symlinks=True)
     packages = next(folder.glob("lib/python*/site-packages"))
-    for name in ("pytest", "pluggy", "iniconfig", "packaging", "pygments"):
+    for name in ("pytest", "pluggy", "iniconfig", "packaging", "pygments", *more):
         distribution = metadata.distribution(name)
         for file in distribution.files or ():
             if ".." not in file.parts and file.suffix != ".pyc":
@@ -170,20 +171,23 @@ def make_task(config: Config, known: ImpactMap, path: str, span: str, source: st
     return Task(path=path, source=source, start=start, end=start + len(span), tests=tests)
 
 
-def plain_outcomes(config: Config, task: Task, text: str, folder: Path) -> dict[str, str]:
+def plain_outcomes(
+    config: Config, task: Task, text: str, folder: Path, *options: str
+) -> dict[str, str]:
     """Plain pytest's outcome of each test, on a copy of the tree with the candidate in it."""
     copy = folder / "copy"
     shutil.copytree(config.root, copy, ignore=shutil.ignore_patterns(".p2assist", "__pycache__"))
     (copy / task.path).write_text(task.apply(text))
     (folder / "recorder.py").write_text(RECORDER)
     said = folder / "said"
+    path = os.pathsep.join(str(f) for f in (folder, copy, copy / "src"))
     subprocess.run(
         [
             *(config.user.python, "-m", "pytest", "-q", "-p", "recorder", "-p", "no:cacheprovider"),
-            *("--continue-on-collection-errors", "--rootdir", str(copy)),
+            *("--continue-on-collection-errors", "--rootdir", str(copy), *options),
         ],
         cwd=copy,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(folder), "SAID": str(said)},
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": path, "SAID": str(said)},
         capture_output=True,
         timeout=120,
         check=False,
