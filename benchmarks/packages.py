@@ -9,10 +9,12 @@ import tarfile
 import tempfile
 import venv
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 PLACE = Path(".demo")
 PYTEST = "pytest==9.2.0"
+TEST_NEEDS = ("freezegun==1.5.5",)  # of humanize's tests
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,12 @@ MORE_ITERTOOLS = Package(
 BOLTONS = Package(
     "boltons", "26.2.0", "d39cfd15c1a1c3bd4d705c82252fa9edb8e4f5e8cc039f8e39afac7b1b47e92c"
 )
+TOMLKIT = Package(
+    "tomlkit", "0.15.2", "83e32755ba1d20d9340bd069ee97e9f6232ba2346b63ffcba425de01f7e327a6"
+)
+HUMANIZE = Package(
+    "humanize", "4.17.0", "1d6a36c453dbfbb3f0b34601d2e0b4ce5d48d780305cd45714843f0068fde6ac"
+)
 
 
 def unpacked(package: Package, place: Path = PLACE) -> Path:
@@ -51,16 +59,40 @@ def unpacked(package: Package, place: Path = PLACE) -> Path:
     return root.resolve()
 
 
-def interpreter(place: Path = PLACE) -> Path:
-    """An interpreter with pytest and nothing else: the project's own; p2assist is not in it."""
+def kept(package: Package, place: Path = PLACE) -> Path:
+    """The package's tree as it is there, unpacked where it is not."""
+    root = place / package.stem
+    return root.resolve() if root.is_dir() else unpacked(package, place)
+
+
+def interpreter(place: Path = PLACE, *needs: str) -> Path:
+    """An interpreter with pytest, what `needs` names and nothing else: the project's own;
+    p2assist is not in it."""
     folder = place / "venv"
     python = folder / "bin" / "python"
     ready = folder / ".ready"
     if not ready.exists():
         venv.create(folder, with_pip=True, clear=True)
-        _pip(python, "install", PYTEST)
+        _pip(python, "install", PYTEST, *needs)
         ready.touch()
     return python.absolute()
+
+
+def bare(folder: Path) -> Path:
+    """An interpreter with a copy of our own pytest, made without any download: as `interpreter`,
+    for those who may not, or need not, fetch."""
+    venv.create(folder, with_pip=False, symlinks=True)
+    packages = next(folder.glob("lib/python*/site-packages"))
+    for name in ("pytest", "pluggy", "iniconfig", "packaging", "pygments"):
+        distribution = metadata.distribution(name)
+        for file in distribution.files or ():
+            if ".." not in file.parts and file.suffix != ".pyc":
+                target = packages / file
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(str(distribution.locate_file(file)), target)
+    python = folder / "bin" / "python"
+    subprocess.run([python, "-m", "compileall", "-q", packages], check=True)
+    return python
 
 
 def _fetch(package: Package, folder: Path) -> None:

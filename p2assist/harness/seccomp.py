@@ -19,7 +19,11 @@ _DENIED = (
     *("open_by_handle_at", "add_key", "request_key", "keyctl", "kexec_load", "kexec_file_load"),
     *("init_module", "finit_module", "delete_module", "reboot", "swapon", "swapoff", "vhangup"),
     *("sethostname", "settimeofday", "clock_settime", "clock_adjtime", "adjtimex"),
-    *("io_uring_setup", "io_uring_enter", "io_uring_register"),
+    *("io_uring_setup", "io_uring_enter", "io_uring_register", "pidfd_getfd", "kcmp"),
+    *("process_madvise", "fanotify_init", "syslog", "acct", "quotactl", "quotactl_fd", "iopl"),
+    *("ioperm", "lookup_dcookie", "modify_ldt"),
+    # Memory that no process is charged for, and that no limit of a process holds.
+    *("shmget", "msgget", "semget", "memfd_secret"),
 )
 # What Landlock does not hold: sockets, other files' modes and owners, signals before version 6.
 SOCKETS = ("socket", "connect")

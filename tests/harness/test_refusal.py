@@ -31,6 +31,18 @@ PLAIN = "import os\ndef f(x):\n    return x\n"
         ("os.pytest", "pytest"),
         ("x.__class__.__subclasses__()", "__subclasses__"),
         ("f.__globals__", "__globals__"),
+        ("import sys as s; s.modules", "sys.modules"),
+        ("x.warnings.sys.modules", "sys.modules"),
+        ("from warnings import sys as s; s.modules", "sys.modules"),
+        ("getattr(os, x)", "the module os as a value"),
+        ("s = (os,)[0]", "the module os as a value"),
+        ("os.__dict__['wri' + 'te']", "os.__dict__"),
+        ("getattr(x, 'f_' + 'back')", "f_back, getattr() of a computed name"),
+        ("getattr(x, ''.join(x))", "getattr() of a computed name"),
+        ("e = exec", "exec()"),
+        ("type('A', (), {'__e' + 'q__': x})", "__eq__, type() of three"),
+        ("import pickle", "pickle"),
+        ("'PYTEST_CURRENT_TEST' in os.environ", "PYTEST_CURRENT_TEST"),
     ],
 )
 def test_what_could_forge_a_verdict_is_refused_by_name(line: str, named: str) -> None:
@@ -48,6 +60,9 @@ def test_what_could_forge_a_verdict_is_refused_by_name(line: str, named: str) ->
         "open('file', 'w').write('/tmp')",
         "os.getpid(); os._exit(0)",  # ends the process, and forges nothing
         "modules = 1",
+        "x.modules, x.path, self.write",
+        "getattr(x, x), getattr(x, 'name'), type(x)",
+        "os.path.join(x, 'a' + 'b')",
     ],
 )
 def test_ordinary_code_is_not(line: str) -> None:
@@ -57,3 +72,12 @@ def test_ordinary_code_is_not(line: str) -> None:
 def test_what_the_original_uses_may_be_used() -> None:
     original = ast.parse("import sys\nframe = sys._getframe(0).f_back\n")
     assert refuse(ast.parse("import sys\nf = sys._getframe(2).f_back.f_back\n"), original) == ""
+
+
+def test_an_answer_that_compares_itself_is_refused_within_a_function_alone() -> None:
+    method = "class A:\n    def __eq__(self, other):\n        return True\n"
+    within = "def g(x):\n" + "".join(f"    {line}\n" for line in method.splitlines())
+    assert refuse(ast.parse(PLAIN + method), ast.parse(PLAIN)) == ""
+    assert refuse(ast.parse(PLAIN + within), ast.parse(PLAIN)) == (
+        "it newly uses __eq__ within a function"
+    )

@@ -1,0 +1,144 @@
+"""Whether the harness says of each covering test what plain pytest says of it."""
+
+from __future__ import annotations
+
+import collections
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from benchmarks import plain
+from benchmarks.candidates import Case
+from benchmarks.plain import Vector
+from p2assist.experience import Outcome, TestReport
+from p2assist.harness.tester import Tester
+
+Told = Callable[[int, int, str], None]
+
+# What ours may be for each word of plain pytest's. A run that did not come to its end says of the
+# test it ended in no more than that, and of those behind it nothing (None).
+_SAME: dict[str | None, frozenset[Outcome]] = {
+    "passed": frozenset({Outcome.PASSED}),
+    "failed": frozenset({Outcome.FAILED}),
+    "error": frozenset({Outcome.ERROR}),
+    "missing": frozenset({Outcome.ERROR, Outcome.CRASHED, Outcome.TIMEOUT}),
+    "timeout": frozenset({Outcome.TIMEOUT, Outcome.CRASHED}),
+    "crashed": frozenset({Outcome.TIMEOUT, Outcome.CRASHED}),
+    None: frozenset(Outcome),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One candidate of which the two do not say the same. outcomes: node id -> (plain pytest's
+    word, ours). again: whether both said the same things when asked once more."""
+
+    case: Case
+    outcomes: dict[str, tuple[str, str]]
+    level: str
+    again: bool
+
+    def __str__(self) -> str:
+        task = self.case.task
+        shown = "; ".join(f"{n}: plain {p}, ours {o}" for n, (p, o) in self.outcomes.items())
+        text = " ".join(self.case.text.split())[:100]
+        sure = "" if self.again else " (not the second time)"
+        return (
+            f"{self.case.subject.name} {task.path}:{task.line} [{task.start}:{task.end}] "
+            f"{self.case.label} {text!r}, {self.level}{sure}: {shown}"
+        )
+
+
+@dataclass(slots=True)
+class Agreement:
+    """Counts of candidates, and what was found. tests: compared outcomes. unreached: outcomes of
+    which the plain run says nothing, because it hung or died before. outside: candidates by which
+    a test that does not cover them changed in the plain run: what the map of tests missed."""
+
+    candidates: int = 0
+    mutants: int = 0
+    tests: int = 0
+    unreached: int = 0
+    refused: int = 0
+    outside: int = 0
+    passing_all: int = 0
+    levels: collections.Counter[str] = field(default_factory=collections.Counter)
+    differences: list[Difference] = field(default_factory=list)
+    missed: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def take(self, other: Agreement) -> None:
+        for name in ("candidates", "mutants", "tests", "unreached", "refused", "outside"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.passing_all += other.passing_all
+        self.levels += other.levels
+        self.differences += other.differences
+        self.missed += other.missed
+        self.seconds += other.seconds
+
+
+def agreement(cases: Sequence[Case], tester: Tester, told: Told) -> Agreement:
+    """Tests all of them as practice does, then compares. All are of one package."""
+    found = Agreement()
+    for case, report in _tested(cases, tester, found, told):
+        vector = plain.reference(case)
+        if case.is_mutant:
+            found.mutants += 1
+        else:
+            found.candidates += 1
+        found.levels[report.level] += 1
+        found.passing_all += report.passes_all
+        if any(o.outcome is Outcome.REFUSED for o in report.outcomes):
+            found.refused += 1
+            continue
+        found.tests += len(report.outcomes)
+        found.unreached += sum(vector.of(o.node_id) is None for o in report.outcomes)
+        if different := differences(report, vector):
+            found.differences.append(_once_more(case, report, different, tester))
+        if outside := _outside(case, vector):
+            found.outside += 1
+            found.missed.append(f"{case.subject.name} {case.task.path}:{case.task.line}: {outside}")
+    return found
+
+
+def differences(report: TestReport, vector: Vector) -> dict[str, tuple[str, str]]:
+    """By node id, plain pytest's word and ours."""
+    return {
+        o.node_id: (str(vector.of(o.node_id)), str(o.outcome))
+        for o in report.outcomes
+        if o.outcome not in _SAME[vector.of(o.node_id)]
+    }
+
+
+def _tested(
+    cases: Sequence[Case], tester: Tester, found: Agreement, told: Told
+) -> Iterator[tuple[Case, TestReport]]:
+    """The time that the tester takes is found.seconds; comparing is no part of it."""
+    reports = tester.test_many((case.task, case.text) for case in cases)
+    for number, case in enumerate(cases):
+        start = time.perf_counter()
+        report = next(reports)
+        found.seconds += time.perf_counter() - start
+        told(number + 1, len(cases), f"{len(found.differences)} disagree")
+        yield case, report
+
+
+def _once_more(
+    case: Case, report: TestReport, different: dict[str, tuple[str, str]], tester: Tester
+) -> Difference:
+    """Asks both again. The tester would remember, so its file gets a line that says nothing."""
+    vector = plain.again(case)
+    fresh = replace(case.task, source=case.task.source + "\n'asked once more'\n")
+    second = differences(tester.test(fresh, case.text), vector)
+    return Difference(case, different, report.level, bool(second))
+
+
+def _outside(case: Case, vector: Vector) -> str:
+    """The first test that changed though it does not cover the candidate; '' where none did."""
+    if not case.subject.whole or vector.unknown:
+        return ""
+    covering = {test.node_id for test in case.task.tests}
+    for node_id, before in plain.baseline(case.subject).outcomes.items():
+        if node_id not in covering and vector.of(node_id) != before:
+            return f"{node_id} {before} -> {vector.of(node_id)}"
+    return ""

@@ -1,0 +1,89 @@
+"""What the harness is measured on: five packages, each with its share of the work.
+
+Everything that is made on the way (trees, maps, candidates, plain pytest's words) is kept in a
+folder that git ignores: `.bench` beside the sources, or $P2ASSIST_BENCH_CACHE.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.packages import (
+    BOLTONS,
+    HUMANIZE,
+    MORE_ITERTOOLS,
+    TEST_NEEDS,
+    TOMLKIT,
+    TOOLZ,
+    Package,
+    interpreter,
+    kept,
+)
+from p2assist.config import Config, HarnessConfig, TeamConfig, UserConfig
+from p2assist.practice.workspace import Workspace
+
+MOST_TESTS = 200  # a task that more tests cover is left out: no editor would wait for it
+Bars = Callable[[], AbstractContextManager[Callable[[str, float], None]]]
+
+
+def cache() -> Path:
+    """The folder of what is kept between runs."""
+    given = os.environ.get("P2ASSIST_BENCH_CACHE")
+    return Path(given or Path(__file__).parents[1] / ".bench").resolve()
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A package with what pytest is given for it. tasks, mutants: its share of the candidates.
+    whole: whether a candidate's plain run is of the whole suite; where that takes too long
+    (more-itertools: 17 s) it is of the covering tests."""
+
+    package: Package
+    tests: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    tasks: int = 65
+    mutants: int = 150
+    whole: bool = True
+
+    @property
+    def name(self) -> str:
+        return self.package.name
+
+    @property
+    def root(self) -> Path:
+        return kept(self.package, cache())
+
+    def config(self, isolation: str = "auto") -> Config:
+        """Settings as a user of p2assist would have them."""
+        return Config(
+            root=self.root,
+            team=TeamConfig(
+                tests=self.tests,
+                pytest_args=self.options,
+                harness=HarnessConfig(timeout=10, max_tests=MOST_TESTS),
+            ),
+            user=UserConfig(python=str(python()), isolation=isolation),  # type: ignore[arg-type]
+        )
+
+    def workspace(self, bars: Bars | None = None, isolation: str = "auto") -> Workspace:
+        config = self.config(isolation)
+        return Workspace(config, bars=bars) if bars else Workspace(config)
+
+
+SUBJECTS = (
+    Subject(TOOLZ),
+    Subject(BOLTONS, tests=("tests",), mutants=170),
+    Subject(TOMLKIT, tests=("tests",)),
+    # Its benchmarks need a plugin that would slow every other plain run down.
+    Subject(HUMANIZE, mutants=50, options=("--ignore=tests/test_benchmarks.py",)),
+    Subject(MORE_ITERTOOLS, tasks=20, mutants=36, whole=False),
+)
+
+
+def python() -> Path:
+    """The interpreter of the packages' tests."""
+    return interpreter(cache(), *TEST_NEEDS)
