@@ -2,10 +2,10 @@
 
 On five packages, from their source distributions (subjects.py):
 
-agreement   the model's own candidates (>= 2,000) and mutants (>= 500) against plain pytest on a copy
-            of the tree: each covering test's outcome. What disagrees is printed, both are asked once
-            more, and it counts unless they then agree. more-itertools takes 17 s a plain run: its
-            share is small, and its plain runs are of the covering tests.
+agreement   the model's own candidates (>= 2,000) and mutants (>= 500) against plain pytest on a
+            copy of the tree: each covering test's outcome. What disagrees is printed, both are
+            asked once more, and it counts unless they then agree. more-itertools takes 17 s a plain
+            run: its share is small, and its plain runs are of the covering tests.
 speed       plain pytest and p2assist in turn, on candidates that run: medians by package.
 attacks     hostile candidates (benchmarks/attacks), as root and as a plain user.
 soak        20,000 candidates, all different, in one server.
@@ -185,7 +185,8 @@ def main() -> None:
     if given.quick:
         subjects = [replace(s, tasks=s.tasks // 10, mutants=s.mutants // 10) for s in subjects]
         given.timed, given.soak = min(given.timed, 6), min(given.soak, 500)
-    started, found = time.monotonic(), {}
+    started = time.monotonic()
+    found: dict[str, object] = {}
     if given.prepare or {"agreement", "speed"} & set(given.parts):
         cases = prepared(subjects, given.jobs)
     if given.prepare:

@@ -31,7 +31,9 @@ from benchmarks.candidates import Case
 from benchmarks.subjects import Subject, cache, python
 
 TIMEOUT, SLOWER = 15.0, 5  # seconds, and times the plain run
+NO_PYTHON = "no Python"
 _MEMORY = 4 << 30
+_meanings: dict[str, str] = {}
 _BOX = (
     'mount --bind "$1" "$1" && mount -o remount,ro,bind / && mount -t tmpfs tmpfs /dev/shm && '
     'cd "$2" && shift 2 && exec "$@"'
@@ -220,15 +222,26 @@ def seconds(subject: Subject) -> float:
 
 
 def meaning(content: str) -> str:
-    """The same for files that mean the same; what is no Python means that, whatever it says."""
+    """A digest that is the same for files that mean the same; NO_PYTHON for what is none."""
+    key = _digest(content)
+    if key not in _meanings:
+        _meanings[key] = _meaning(content)
+    return _meanings[key]
+
+
+def _meaning(content: str) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return ast.dump(ast.parse(content))
+            return _digest(ast.dump(ast.parse(content)))
     except SyntaxError:
-        return "no Python"
+        return NO_PYTHON
     except (ValueError, RecursionError, MemoryError):
-        return content
+        return _digest(content)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _measure(subject: Subject, path: str, content: str, scope: tuple[str, ...]) -> Vector:
@@ -276,8 +289,7 @@ def _environment_key() -> str:
 def _kept(subject: Subject, path: str, content: str, scope: tuple[str, ...]) -> Path:
     parts = ("1", subject.package.digest, *subject.tests, *subject.options, _environment_key())
     text = "\0".join((*parts, path, meaning(content), *scope))
-    key = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:40]
-    return cache() / "vectors" / subject.name / f"{key}.json"
+    return cache() / "vectors" / subject.name / f"{_digest(text)[:40]}.json"
 
 
 def _keep(file: Path, vector: Vector) -> None:

@@ -57,7 +57,7 @@ def _chosen(cases: Sequence[Case], count: int) -> list[Case]:
     usable, known = [], set()
     for case in cases:
         meaning = plain.meaning(case.applied)
-        if meaning in known or meaning == "no Python" or plain.reference(case).unknown:
+        if meaning in known or meaning == plain.NO_PYTHON or plain.reference(case).unknown:
             continue
         known.add(meaning)
         usable.append(case)

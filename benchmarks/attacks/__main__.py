@@ -29,7 +29,7 @@ def figures(only: str = "", isolation: str = "auto", *, controls: bool = True) -
                 made,
                 chosen,
                 isolation=isolation,
-                controls=controls,
+                with_controls=controls,
                 told=lambda done, total, what: told("attacks", done + 1, total, what),
             )
         )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+
+from rich.console import Console
 
 from benchmarks.attacks import exhaustion, files, network, processes, verdicts
 from benchmarks.attacks.attack import Attack
@@ -23,6 +26,7 @@ ATTACKS: tuple[Attack, ...] = (
     *verdicts.ATTACKS,
     *exhaustion.ATTACKS,
 )
+err = Console(stderr=True)
 _GRACE = 20.0  # seconds beyond the timeout that a machine with other work may take
 _PASSED, _FAILED = Outcome.PASSED, Outcome.FAILED
 
@@ -111,7 +115,7 @@ def attacks(
     chosen: Sequence[Attack] = ATTACKS,
     *,
     isolation: str = "auto",
-    controls: bool = True,
+    with_controls: bool = True,
     told: Callable[[int, int, str], None] = lambda done, total, what: None,
 ) -> Iterator[Finding]:
     """Each attack in the sandbox, then each control."""
@@ -124,26 +128,26 @@ def attacks(
             told(number, len(chosen), attack.name)
             got, report, seconds = arena.attempt(attack)
             got = got or arena.aftermath()
+            if got:
+                err.print(f"{attack.group}: {attack.name}: {got}", markup=False, soft_wrap=True)
             found.append((attack, got, report.level, seconds))
-    shown = dict(_controls(made, chosen)) if controls else {}
+    shown = dict(controls(made, chosen)) if with_controls else {}
     for attack, got, level, seconds in found:
-        yield Finding(attack, got, shown.get(attack.name), level, seconds)
+        yield Finding(attack, got, shown.get(attack), level, seconds)
 
 
-def _controls(made: World, chosen: Sequence[Attack]) -> Iterator[tuple[str, bool]]:
+def controls(made: World, chosen: Sequence[Attack]) -> Iterator[tuple[Attack, bool]]:
     """Whether the check sees success: the attack without isolation, or its deed by ourselves."""
-    import os
-
     with Workspace(made.config("none")) as space:
         arena = Arena(made, space)
         for attack in chosen:
             if attack.control_runs and not (attack.root_only and os.geteuid()):
                 got, _, _ = arena.attempt(attack)
-                yield attack.name, bool(got)
+                yield attack, bool(got)
             elif attack.deed:
                 made.repair()
                 attack.deed(made)
-                yield attack.name, bool(attack.check(made, TestReport()))
+                yield attack, bool(attack.check(made, TestReport()))
             made.repair()
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from p2assist.config import STATE, Config
 from p2assist.errors import HarnessError
 from p2assist.harness import interpreter, sandbox, tree
+from p2assist.harness.hidden import hidden
 from p2assist.harness.interpreter import Interpreter
 from p2assist.harness.outcomes import OnTest, Transcript
 from p2assist.harness.sandbox import Box, Command, Ending, Files, Place, Stop
@@ -23,8 +24,6 @@ _FIXED = (
     *("-p", "no:cacheprovider", "--tb=no", "-q", "--no-header", "--no-summary"),
     *("--continue-on-collection-errors", "--maxfail=0"),
 )
-# What a repository may hold that no test should see. Only names: an .env may be a folder.
-_SECRETS = (".env", ".env.*", ".netrc", ".pypirc", ".npmrc", ".git/config", ".git/credentials")
 _PASSED_ON = ("LANG", "LC_ALL", "LC_CTYPE", "TZ")
 
 
@@ -72,7 +71,7 @@ class Suite:
             isolation=isolation,
             root=config.root,
             read=python.read,
-            hidden=_hidden(config.root),
+            hidden=hidden(config.root),
             memory_mb=config.team.harness.memory_mb,
         )
         omitted = (*tree.environments(config.root), "*/site-packages", STATE)
@@ -162,11 +161,6 @@ class Suite:
 @functools.cache
 def _source(name: str) -> str:
     return (Path(__file__).parent / f"{name}.py").read_text(encoding="utf-8")
-
-
-def _hidden(root: Path) -> tuple[str, ...]:
-    found = (path for name in _SECRETS for path in root.glob(name) if path.is_file())
-    return (STATE, *sorted(path.relative_to(root).as_posix() for path in found))
 
 
 def _refuse_home(root: Path) -> None:
