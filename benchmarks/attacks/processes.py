@@ -1,6 +1,7 @@
 """Attacks on other processes and on the kernel."""
 
 from benchmarks.attacks.attack import Attack, kills, nothing, says, survives, tells
+from benchmarks.attacks.world import World
 
 _SLEEPER = '[sys.executable, "-c", "import time; time.sleep(60)", "$token"]'
 
@@ -91,7 +92,7 @@ if os.fork() == 0:
 os.wait()
 """,
         check=survives,
-        control_runs=True,
+        deed=World.leave_one,
     ),
     Attack(
         name="a child that ignores every signal",
@@ -108,7 +109,7 @@ if os.fork() == 0:
     os.execv(sys.executable, {_SLEEPER})
 """,
         check=survives,
-        control_runs=True,
+        deed=World.leave_one,
     ),
     Attack(
         name="children in a stopped group of their own",
@@ -124,7 +125,7 @@ for _ in range(3):
     os.kill(pid, 19)
 """,
         check=survives,
-        control_runs=True,
+        deed=World.leave_one,
     ),
     Attack(
         name="a thread that never ends",

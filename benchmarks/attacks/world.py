@@ -87,6 +87,7 @@ class World:
         self.secret, self.token = secrets.token_hex(8), f"p2a-{secrets.token_hex(6)}"
         self.meter = Meter()
         self._notes: dict[str, int] = {}
+        self._strays: list[subprocess.Popen[bytes]] = []
         self._sockets: dict[str, socket.socket] = {}
         self.python = bare(self.base / "venv")
         self._site = next((self.base / "venv").glob("lib/python3*/site-packages"))
@@ -97,7 +98,7 @@ class World:
         self.root.mkdir()
         self._listen()
         self.canary = self._spawn()
-        self._stack.callback(lambda: self.canary.kill())
+        self._stack.callback(self._end_canary)
         self.names = self._named()
         self._files = self._contents()
         self.repair()
@@ -140,12 +141,16 @@ class World:
             if not (self.base / link).is_symlink():
                 (self.base / link).symlink_to(target)
         for path in self._strangers():
-            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+            _removed(path)
         if not self.canary_lives():
+            self._end_canary()
             self.canary = self._spawn()
             self.names["canary"] = str(self.canary.pid)
         for process in self._marked():
             process.kill()
+        for stray in self._strays:
+            stray.wait()
+        self._strays.clear()
         self.arrived()
         self._notes.clear()
         self._known = self._snapshot()
@@ -185,9 +190,18 @@ class World:
         """What the meter is to show, for a control."""
         self._notes[name] = value
 
+    def leave_one(self) -> None:
+        """Leaves a process running, as an attack would."""
+        command = [sys.executable, "-c", "import time; time.sleep(60)", self.token]
+        self._strays.append(subprocess.Popen(command))
+
     def _marked(self) -> list[psutil.Process]:
         processes = psutil.process_iter(["cmdline", "pid"])
         return [p for p in processes if self.token in (p.info["cmdline"] or ())]
+
+    def _end_canary(self) -> None:
+        self.canary.kill()
+        self.canary.wait()
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
@@ -282,6 +296,13 @@ class World:
 
     def _snapshot(self) -> dict[str, str]:
         return {str(p.relative_to(self.base)): _state(p) for p in self._watched()}
+
+
+def _removed(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)  # its folder was a stranger too
 
 
 def indented(code: str) -> str:
