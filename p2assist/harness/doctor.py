@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from p2assist.config import Config
 from p2assist.errors import HarnessError
 from p2assist.harness import interpreter, sandbox
+from p2assist.harness.remedies import Machine
 
 _OLDEST = (3, 8)
 
@@ -24,12 +25,20 @@ class Check:
 
 
 def checks(config: Config) -> list[Check]:
-    """Isolation, layer by layer, the interpreter and what it can import, and git."""
-    return [*_isolation(config.user.isolation), *_interpreter(config), _git()]
+    """The machine, isolation layer by layer, the interpreter and what it can import, and git."""
+    return [_machine(), *_isolation(config.user.isolation), *_interpreter(config), _git()]
+
+
+def _machine() -> Check:
+    here = Machine.here()
+    on_linux = here.system == "linux"
+    detail = "; ".join(filter(None, (here.description, here.untried)))
+    return Check("machine", on_linux, detail, "" if on_linux else here.remedy)
 
 
 def _isolation(wanted: str) -> list[Check]:
-    """The layers of what is used; where nothing can be, those of everything that was tried."""
+    """The layers of what is used, and whether the fallback would hold too; where nothing can be
+    used, the layers of everything that was tried."""
     try:
         chosen = sandbox.detect(wanted)
     except HarnessError as error:
@@ -40,7 +49,22 @@ def _isolation(wanted: str) -> list[Check]:
     off = chosen.name == "none"
     remedy = 'remove isolation = "none" from your settings' if off else ""
     head = Check("isolation", not off, chosen.name, remedy)
-    return [head, *(Check(f"  {la.name}", la.holds, la.detail, la.remedy) for la in chosen.layers)]
+    layers_in_use = [Check(f"  {la.name}", la.holds, la.detail, la.remedy) for la in chosen.layers]
+    return [head, *layers_in_use, *_others(chosen.name, wanted)]
+
+
+def _others(chosen: str, wanted: str) -> list[Check]:
+    """What isolates here besides, or what is stronger and does not: neither is an error."""
+    if wanted != "auto":
+        return []
+    found = []
+    for name in {"namespaces", "landlock"} - {chosen}:
+        bad = [layer for layer in sandbox.examine(name).layers if not layer.holds]
+        words = "; ".join(f"{layer.name}: {layer.detail}" for layer in bad)
+        detail = f"not here: {words}. {bad[0].remedy}" if bad else "holds as well; not in use"
+        kind = "the stronger one" if name == "namespaces" else "the fallback"
+        found.append(Check(f"  {name}, {kind}", True, detail))
+    return found
 
 
 def _interpreter(config: Config) -> list[Check]:

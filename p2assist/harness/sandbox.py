@@ -26,6 +26,7 @@ from typing import Any, Protocol
 
 from p2assist.errors import HarnessError, IsolationError
 from p2assist.harness import landlock
+from p2assist.harness.remedies import Machine
 
 Files = tuple[tuple[str, bytes], ...]  # path below the root, content
 
@@ -419,15 +420,4 @@ def _examination(name: str) -> list[tuple[str, bool, str]]:
 
 
 def _remedy() -> str:
-    if sys.platform != "linux":
-        return "Run p2assist in a Linux container or virtual machine."
-    apparmor = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
-    if apparmor.is_file() and apparmor.read_text().strip() == "1":
-        return (
-            "AppArmor restricts user namespaces here: "
-            "`sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0` allows them."
-        )
-    return (
-        "User namespaces must be allowed (in a container: its seccomp profile), "
-        "or the kernel needs Landlock (Linux 5.13 or newer)."
-    )
+    return Machine.here().remedy
