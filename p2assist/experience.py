@@ -132,11 +132,13 @@ class Candidate:
     """One beam result.
 
     logprob: sum of the log-probabilities, in nats, of the num_tokens tokens that the best beam
-    of this text generated, its stop token (the end token or the token that held the newline)
-    included. mass: log of the summed probability of all beams that spell the same text, in nats
-    (>= logprob). token_ids: the tokens of text alone, as that beam spelled it; () where they are
-    not known, or text was changed after decoding (see generation.postprocess). rank: 0-based place
-    among its siblings, best first. model, adapter: names; adapter is '' for the base model.
+    of this text generated: its stop token (the end token or the token that held the newline)
+    included, and what it had to write once more of what stands before the cursor (a word that was
+    begun, the blank before it: the same for every candidate of a task). mass: log of the summed
+    probability of all beams that spell the same text, in nats (>= logprob). token_ids: the tokens
+    that hold text, what was written once more included, as that beam spelled it; () where they
+    are not known, or text was changed after decoding (see generation.postprocess). rank: 0-based
+    place among its siblings, best first. model, adapter: names; adapter is '' for the base model.
     """
 
     text: str

@@ -85,7 +85,7 @@ class LocalGenerator:
         vocabulary = Vocabulary(backend, size=base.size, special=special)
         ends = _ends(network, vocabulary, template)
         size = _prompt_size(network.config, template, config)
-        encoder = PromptEncoder(vocabulary, template, size, ends)
+        encoder = PromptEncoder(vocabulary, template, size, ends, heals=True)
         return cls(base, vocabulary, encoder, config, adapter=adapter, adapter_name=adapter_name)
 
     def with_adapter(self, adapter: Path | None, name: str = "") -> LocalGenerator:
@@ -107,10 +107,12 @@ class LocalGenerator:
     ) -> list[Candidate]:
         """At most `beams` candidates of different texts, best first by logprob.
 
-        logprob and num_tokens count all that the beam wrote, its stop token included.
+        logprob and num_tokens count all that the beam wrote: its stop token, and the beginning of
+        the word at the cursor, which it had to write once more.
         """
         prompt, rule = self.encoder.prompt(task, context), StopRule.from_task(task)
-        most, lead = self.max_tokens(task.kind), self.encoder.lead(task)
+        lead = self.encoder.lead(task)
+        most = self.max_tokens(task.kind) + len(self._vocabulary.encode(lead, glued=True))
         with self._decoding():
             found = self._search.run(
                 prompt, rule, beams=beams, max_tokens=most, lead=lead, control=control

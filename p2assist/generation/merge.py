@@ -14,8 +14,9 @@ class Beam:
     """One result of a search.
 
     text: what it wrote, up to its stop, without trailing blanks. ids: all its tokens, those after
-    the text (its stop, blank lines, the dedent that gave the block's end away) included. logprob:
-    the sum over ids, in nats. held: the first tokens that hold all of text; the last of them may
+    the text (its stop, blank lines, the dedent that gave the block's end away) and those before it
+    (the beginning of a word that stands before the cursor, written once more) included. logprob:
+    the sum over ids, in nats. held: the first tokens that hold all up to text's end; the last may
     hold more (a newline, say). finished: it met a stop, not the limit of tokens.
     """
 

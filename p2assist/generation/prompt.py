@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -13,6 +14,9 @@ from p2assist.generation.fim import FimTemplate
 from p2assist.generation.request import Context
 from p2assist.generation.section import PREFIX, SUFFIX, TEMPLATE, Section
 
+_MOST_HEALED = 48  # characters: a longer word is left as it is
+_WORD = re.compile(r"(?<!\w)\w+\Z")
+_WORD_AND_BEFORE = re.compile(r"[^\w\r\n]?(?<!\w)\w+\Z")
 _STEPS = 8  # in which a window as long as the prompt would be left behind
 _AROUND = 8  # tokens that introduce context: a name for the repository, separators
 _REMEMBERED = 256  # texts
@@ -41,13 +45,14 @@ class PromptEncoder:
     """Tasks and answers as token ids: what generation asks with and what learning trains on.
 
     size: most tokens of a prompt, the template's own included. ends: ids of the tokens that end an
-    answer, the one that training puts there first.
+    answer, the one that training puts there first. heals: see `lead`.
     """
 
     vocabulary: Encoding
     template: FimTemplate
     size: int
     ends: tuple[int, ...]
+    heals: bool = False
     _remembered: Callable[[str, bool], tuple[int, ...]] = field(
         init=False, repr=False, compare=False
     )
@@ -136,9 +141,17 @@ class PromptEncoder:
     def lead(self, task: Task) -> str:
         """What the prompt leaves out of the prefix's end, so that an answer has to begin with it.
 
-        Plain text has the blank before a word in the word's own token: a model that goes on from
-        text has hardly seen one that ends with a blank. A middle was taught to begin anywhere.
+        A word that has been begun: the tokens of its beginning are seldom those that the whole
+        word begins with, and a model that is shown them ends the word there. Plain text has what
+        stands before a word in the word's own token (a blank, a dot), so that goes with it; a
+        middle was taught to begin anywhere, at a word's beginning too. With `heals` off only a
+        blank before a word is left out.
         """
+        if self.heals:
+            pattern = _WORD if self.template.infills else _WORD_AND_BEFORE
+            found = pattern.search(task.prefix, max(len(task.prefix) - _MOST_HEALED, 0))
+            if found:
+                return found[0]
         return "" if self.template.infills or not task.prefix.endswith(" ") else " "
 
     def target(self, task: Task, text: str) -> tuple[int, ...]:

@@ -184,6 +184,26 @@ def test_a_wide_beam_is_every_text_there_is(toy: BeamSearch) -> None:
     )
 
 
+@pytest.mark.parametrize("lead", ["a", "ab", "aba"])
+def test_a_lead_may_take_several_tokens_and_is_spelled_in_every_way(
+    toy: BeamSearch, lead: str
+) -> None:
+    most, prompt = 4, [2, 3]
+    every: dict[tuple[int, ...], float] = {}
+    for size in range(1, most):
+        for body in itertools.product((2, 3, 4), repeat=size):
+            if toy.vocabulary.text(body).startswith(lead):
+                every |= {
+                    (*body, stop): whole_forward(toy.forward.network, prompt, (*body, stop))
+                    for stop in (0, 1)
+                }
+    found = toy.run(prompt, RULE, beams=3**most, max_tokens=most, lead=lead)
+    assert {beam.ids for beam in found} == set(every) and len(every) > 2
+    for beam in found:
+        assert beam.text == toy.vocabulary.text(beam.ids[:-1]).removeprefix(lead)
+        assert beam.logprob == pytest.approx(every[beam.ids], **EXACT)
+
+
 def test_stopping_early_loses_none_of_the_best(toy: BeamSearch) -> None:
     prompt, beams = [3, 2, 4], 4
     found = toy.run(prompt, RULE, beams=beams, max_tokens=12)

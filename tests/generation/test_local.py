@@ -131,6 +131,31 @@ def test_a_model_without_infilling_begins_with_the_blank_it_was_not_shown(
     assert all(math.isfinite(value) for value in sums)
 
 
+@pytest.mark.parametrize("template", ["plain", "pocket"])
+@pytest.mark.parametrize(
+    "text", ["class A:\n    def f(self):\n        return self._na|", "x = re|"]
+)
+def test_a_cursor_within_a_word_completes_the_word(
+    save_model: Callable[..., Path], tmp_path: Path, task: MakeTask, text: str, template: str
+) -> None:
+    folder = save_model(tmp_path / "model", p2assist_template=template)
+    healed = LocalGenerator.load(
+        str(folder), config=GenerationConfig(max_tokens=16), dtype="float32"
+    )
+    made = task(text)
+    lead = healed.encoder.lead(made)
+    assert lead and made.prefix.endswith(lead)
+    candidates = healed.generate(made, beams=8)
+    assert len(candidates) == 8
+    bytes_of = healed.encoder.vocabulary.bytes_of
+    for one in candidates:
+        assert bytes_of(one.token_ids).decode("utf-8", "ignore").startswith(lead + one.text)
+    for one, two in zip(candidates, healed.score(made, [c.text for c in candidates]), strict=True):
+        # Where it is spelled the same way; a beam may know a likelier one than the tokenizer's.
+        if one.token_ids == two.token_ids and one.num_tokens == two.num_tokens:
+            assert two.logprob == pytest.approx(one.logprob, abs=1e-3)
+
+
 def test_a_config_that_asks_for_an_unknown_template_is_refused(
     save_model: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -167,6 +167,44 @@ def test_a_model_that_infills_is_shown_the_last_blank(
     assert encoder.lead(task("return |x|\n")) == ""
 
 
+@pytest.mark.parametrize(
+    ("text", "plain", "middle"),
+    [
+        ("self._na|", "._na", "_na"),
+        ("x = na|", " na", "na"),
+        ("if a:\n    re|", " re", "re"),
+        ("\nna|", "na", "na"),
+        ("na|", "na", "na"),
+        ("f(|", "", ""),
+        ("return |", " ", ""),
+        ("x = 'é|", "'é", "é"),
+        ("a" * 60 + "|", "", ""),
+    ],
+)
+def test_a_word_that_was_begun_is_left_for_the_answer(
+    vocabulary: Vocabulary, task: MakeTask, text: str, plain: str, middle: str
+) -> None:
+    for template, lead in ((PLAIN, plain), (POCKET, middle)):
+        encoder = PromptEncoder(vocabulary, template, 100, (0,), heals=True)
+        made = task(text)
+        assert encoder.lead(made) == lead
+        shown = vocabulary.bytes_of(encoder.prompt(made)).decode()
+        assert shown + lead == made.prefix
+        assert all(
+            vocabulary.bytes_of(way).decode().startswith(lead + "x")
+            for way in encoder.spellings(made, "x")
+        )
+
+
+def test_while_a_word_is_typed_the_prompt_stays_the_same(
+    vocabulary: Vocabulary, task: MakeTask
+) -> None:
+    encoder = PromptEncoder(vocabulary, PLAIN, 100, (0,), heals=True)
+    word = "normalise"
+    prompts = {encoder.prompt(task(f"x = a.{word[:size]}|")) for size in range(1, len(word) + 1)}
+    assert len(prompts) == 1
+
+
 def test_the_target_is_the_answer_and_the_first_end_token(
     encoder: PromptEncoder, vocabulary: Vocabulary, task: MakeTask
 ) -> None:
