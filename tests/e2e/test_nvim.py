@@ -286,8 +286,9 @@ def test_why_shows_the_candidates_and_colours_the_diff(editor, journal):
       end
     """
     text, groups = wait(lambda: editor.lua(find), "the window")
-    assert "| 1   | 0.90        | 7/7 covering tests |\n| 2   | 0.45        | fails" in text
-    assert groups == ["Removed", "Added"]
+    assert "   possibility  evidence\n1  0.90         7/7 covering tests\n2  0.45         fails" in text
+    assert text.endswith("\n-    return a - b\n+    return a + b")
+    assert groups == ["Title", "Removed", "Added"]
     assert editor.ghost() == SUM
 
 

@@ -1,0 +1,92 @@
+"""Records the tour of examples/quickstart: Neovim in a real terminal, the real server and model.
+
+usage: make tour    (after make e2e-setup) writes examples/editors/{tour,nvim}.svg
+
+The text is whatever the model says on that day; the script waits for what a person would wait for.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from nvim_driver import ROOT, screen_settings
+from terminal import Terminal, keep, picture
+
+P2ASSIST = Path(sys.executable).parent / "p2assist"
+OUT = ROOT / "examples/editors"
+GONE = "        percent = 100\n"  # the line of pricing.discounted that is written anew
+COLUMNS, ROWS = 100, 30
+
+
+def project(folder: Path) -> Path:
+    """A copy of the quickstart under git, one line of it missing."""
+    root = folder / "quickstart"
+    leave = shutil.ignore_patterns("__pycache__", ".p2assist", ".pytest_cache")
+    shutil.copytree(ROOT / "examples/quickstart", root, ignore=leave)
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "The shop's basket"]):
+        who = ["-c", "user.name=A Developer", "-c", "user.email=dev@example.org"]
+        subprocess.run(["git", "-C", str(root), *who, *words], check=True)
+    return root
+
+
+def record(folder: Path) -> list[str]:
+    root = project(folder)
+    command = [str(P2ASSIST), "lsp"]
+    arguments, environment = screen_settings(folder / "home", root, command)
+    environment["P2ASSIST_HOME"] = str(folder / "home")
+    terminal = Terminal(
+        [*arguments, "basket/pricing.py"], environment, folder=root, columns=COLUMNS, rows=ROWS
+    )
+    try:
+        return list(_tour(terminal))
+    finally:
+        terminal.close()
+
+
+def _tour(terminal: Terminal):
+    terminal.until("Prices of a basket")
+    terminal.until("p2 · pocket")  # the model is there, the tests are mapped
+    yield from _shot(terminal)
+    terminal.type("9Gzt17GS", pace=0.1)
+    terminal.type("percent", pace=0.05)
+    terminal.until("percent = ")
+    yield from _shot(terminal)
+    terminal.until("fails ")
+    yield from _shot(terminal)
+    time.sleep(5)  # a person reads; its siblings are tested meanwhile
+    terminal.press("M-]")
+    terminal.until("covering test")
+    yield from _shot(terminal)
+    terminal.press("M-?")
+    terminal.until("Why this completion?")
+    yield from _shot(terminal)
+    terminal.press("M-l")
+    terminal.press("Escape")
+    terminal.type(":w")
+    terminal.press("Enter")
+    terminal.until("written")
+    yield from _shot(terminal)
+
+
+def _shot(terminal: Terminal):
+    yield terminal.capture()
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        frames = record(Path(folder))
+    title = "p2assist in Neovim: a completion fails its tests, the next one passes"
+    keep(OUT / "tour.svg", picture(frames, columns=COLUMNS, rows=ROWS, title=title))
+    still = "Ghost text in Neovim, its covering tests passed"
+    keep(OUT / "nvim.svg", picture(frames[3:4], columns=COLUMNS, rows=ROWS, title=still))
+    for name in ("tour.svg", "nvim.svg"):
+        print(f"{OUT / name}: {(OUT / name).stat().st_size / 1024:.0f} KiB", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
