@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test bench lint e2e-setup e2e vsix server-setup server clean
+.PHONY: demo test bench lint e2e-setup e2e tour vsix server-setup server clean
 
 demo: $(INSTALLED)  ## the whole loop on a real package
 	$(BIN)/python -m examples.demo
@@ -37,6 +37,9 @@ server: $(INSTALLED)  ## complete by a real llama.cpp server
 vsix:  ## check, test and package the VS Code extension (node 20 or later)
 	cd lsp/vscode && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	cd lsp/vscode && npm run --silent check && npm test --silent && npm run --silent package
+
+tour: $(INSTALLED)  ## record examples/editors/tour.svg anew (after make e2e-setup)
+	$(BIN)/python tests/e2e/tour.py
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "p2assist needs Python 3.11+")'

@@ -287,7 +287,7 @@ class Editor:
         return self.folders[root]
 
     def _start(self, folder: Folder) -> None:
-        trusted = self._trust.get(folder.root, self.settings.trusted)
+        trusted = self._trust.get(folder.root, self.settings.trusts(folder.root.resolve()))
         folder.start(
             trusted=trusted and folder.root in self._roots,  # a lone file's folder is no project
             python=self.settings.python,

@@ -78,6 +78,13 @@ class Folder:
     def p2value(self) -> P2Settings:
         return self.services.p2value if self.services else P2Settings()
 
+    @property
+    def untested(self) -> str:
+        """Why nothing is tested while there is no verifier, in words."""
+        if self.stage is Stage.UNTRUSTED:
+            return "untested: not trusted"
+        return "untested" if self.stage in (Stage.READY, Stage.FAILED) else "finding the tests"
+
     def start(self, *, trusted: bool, python: str, feedback: bool) -> None:
         """Opens it, or opens it anew with other rights."""
         self.close()

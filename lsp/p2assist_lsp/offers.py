@@ -56,7 +56,7 @@ class Choice:
         """A few words for people: '7/7 covering tests pass', 'fails test_total', ..."""
         if self.report is None:
             words = {State.WAITING: "not tested yet", State.TESTING: "testing"}
-            return self.trouble or words.get(self.state, "no covering test")
+            return self.trouble or words.get(self.state, "untested")
         failing = self.report.failing
         if self.state is State.TESTED and failing:
             more = f" and {len(failing) - 1} more" if len(failing) > 1 else ""

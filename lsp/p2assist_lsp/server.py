@@ -98,11 +98,11 @@ def _features(server: Server) -> None:
         if isinstance(given, Mapping) and "p2assist" in given:
             given = given["p2assist"]
         workspace = server.client_capabilities.workspace
-        if given is None and workspace and workspace.configuration:
+        if not given and workspace and workspace.configuration:
             item = types.ConfigurationItem(section="p2assist")
             answer = await server.workspace_configuration_async(types.ConfigurationParams([item]))
             given = plain(answer[0]) if answer else None
-        if given is not None:
+        if given:  # nothing (eglot sends it after each start) changes nothing
             server.editor.configure(settings.read(given))
             server.editor.tell_status()
 

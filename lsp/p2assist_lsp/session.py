@@ -178,7 +178,7 @@ class Session:
             verifier.recall(offer)
         else:
             for choice in offer.choices:
-                choice.state = State.UNTESTED
+                choice.state, choice.trouble = State.UNTESTED, self.folder.untested
         return offer
 
     def _wanted(self, task: Task, found: Sequence[Candidate]) -> list[Candidate]:

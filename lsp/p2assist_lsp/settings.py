@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -26,7 +27,7 @@ class Debounce:
 class Settings:
     """See lsp/PROTOCOL.md for what each of them does."""
 
-    trusted: bool = False
+    trusted: bool | tuple[str, ...] = False
     python: str = ""
     enabled: bool = True
     beams: Annotated[int, Field(ge=1, le=64)] = 8
@@ -40,6 +41,13 @@ class Settings:
     debounce: Debounce = field(default_factory=Debounce)
     feedback: bool = True
     editor: str = ""
+
+    def trusts(self, folder: Path) -> bool:
+        """Whether everything, the folder or one above it is trusted."""
+        if isinstance(self.trusted, bool):
+            return self.trusted
+        given = (Path(name).expanduser() for name in self.trusted)
+        return any(path.is_absolute() and folder.is_relative_to(path.resolve()) for path in given)
 
 
 @dataclass(frozen=True, slots=True)

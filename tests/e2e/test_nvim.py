@@ -286,7 +286,7 @@ def test_why_shows_the_candidates_and_colours_the_diff(editor, journal):
       end
     """
     text, groups = wait(lambda: editor.lua(find), "the window")
-    assert "   possibility  evidence\n1  0.90         7/7 covering tests\n2  0.45         fails" in text
+    assert "\n1  0.90         7/7 covering tests\n2  0.45         fails test_add" in text
     assert text.endswith("\n-    return a - b\n+    return a + b")
     assert groups == ["Title", "Removed", "Added"]
     assert editor.ghost() == SUM

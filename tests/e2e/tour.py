@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from nvim_driver import ROOT, screen_settings
@@ -48,32 +49,28 @@ def record(folder: Path) -> list[str]:
         terminal.close()
 
 
-def _tour(terminal: Terminal):
+def _tour(terminal: Terminal) -> Iterator[str]:
     terminal.until("Prices of a basket")
     terminal.until("p2 · pocket")  # the model is there, the tests are mapped
-    yield from _shot(terminal)
+    yield terminal.capture()
     terminal.type("9Gzt17GS", pace=0.1)
     terminal.type("percent", pace=0.05)
     terminal.until("percent = ")
-    yield from _shot(terminal)
+    yield terminal.capture()
     terminal.until("fails ")
-    yield from _shot(terminal)
+    yield terminal.capture()
     time.sleep(5)  # a person reads; its siblings are tested meanwhile
     terminal.press("M-]")
     terminal.until("covering test")
-    yield from _shot(terminal)
+    yield terminal.capture()
     terminal.press("M-?")
     terminal.until("Why this completion?")
-    yield from _shot(terminal)
+    yield terminal.capture()
     terminal.press("M-l")
     terminal.press("Escape")
     terminal.type(":w")
     terminal.press("Enter")
     terminal.until("written")
-    yield from _shot(terminal)
-
-
-def _shot(terminal: Terminal):
     yield terminal.capture()
 
 
@@ -85,7 +82,7 @@ def main() -> None:
     still = "Ghost text in Neovim, its covering tests passed"
     keep(OUT / "nvim.svg", picture(frames[3:4], columns=COLUMNS, rows=ROWS, title=still))
     for name in ("tour.svg", "nvim.svg"):
-        print(f"{OUT / name}: {(OUT / name).stat().st_size / 1024:.0f} KiB", file=sys.stderr)
+        sys.stderr.write(f"{OUT / name}: {(OUT / name).stat().st_size / 1024:.0f} KiB\n")
 
 
 if __name__ == "__main__":

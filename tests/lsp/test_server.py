@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from lsprotocol import types
+from p2assist_lsp.protocol import plain
 
 from p2assist.experience import FeedbackKind
 from p2assist.replay.store import Store
@@ -126,6 +127,7 @@ def test_an_untrusted_folder_runs_nothing_and_keeps_nothing(serve: Serve, store:
             assert texts(items) == ["a + b"]
             told = await client.hears("p2assist/evidence", lambda e: e.candidates)
             assert {c.state for c in told.candidates} == {"untested"}
+            assert {c.evidence for c in told.candidates} == {"untested: not trusted"}
             await client.accept(items[0], uri)
             await client.run("p2assist.testing.flush")
             assert store.stats().candidates == 0
@@ -353,6 +355,29 @@ def test_settings_change_and_bad_ones_are_told(serve: Serve) -> None:
             await asyncio.sleep(0.2)
             assert await client.inline(uri, 2, 3) == []
             assert await client.inline(uri, 2, 3, invoked=True) != []
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("nothing", [None, {}])
+def test_a_change_of_configuration_that_says_nothing_changes_nothing(
+    serve: Serve, nothing: object
+) -> None:
+    async def main() -> None:
+        async with serve(SCRIPT, automatic=False) as client:
+            uri = client.open("a.py", ADD)
+            client.workspace_did_change_configuration(types.DidChangeConfigurationParams(nothing))
+            assert await client.inline(uri, 1, 11) == []
+            assert plain(await client.run("p2assist.status"))["state"] == "ready"
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(("named", "state"), [(".", "ready"), ("elsewhere", "untrusted")])
+def test_trust_may_name_folders(serve: Serve, tmp_path: Path, named: str, state: str) -> None:
+    async def main() -> None:
+        async with serve(SCRIPT, trusted=[str(tmp_path / named)], until=state) as client:
+            assert plain(await client.run("p2assist.status"))["state"] == state
 
     asyncio.run(main())
 
