@@ -30,6 +30,7 @@ _CAPSET = {"x86_64": 126, "aarch64": 91}
 _SETNS = {"x86_64": 308, "aarch64": 268}
 _FURNISHED, _FURNISHED_UNCAPPED = b"+", b"-"
 _LONGEST = 1 << 16
+_TICK = 100  # milliseconds between two looks at the memory of a cell
 
 
 class Control:
@@ -38,7 +39,7 @@ class Control:
 
     body: what the test process does with the request that the channel brings; it may return, to
     go on where the server stood. settings: `builder` (descriptor), `seccomp` (the filter's
-    bytes), `processes` (most in a cell), `memory` (bytes).
+    bytes), `processes` (most in a cell).
     """
 
     def __init__(self, handle: int, settings: Any, body: Callable[[int, Any], None]) -> None:
@@ -149,12 +150,16 @@ class Control:
 
     def _until_end(self, child: int, channel: int, most: int) -> Any:
         """Reaps until the child has ended: how it did. The end of the caller is the cell's. most:
-        number of processes that ends it, 0 for no count."""
+        number of processes that ends it, 0 for no count. What all of them hold may be as much as
+        one may address."""
+        memory = resource.getrlimit(resource.RLIMIT_AS)[0]
+        if memory == resource.RLIM_INFINITY:
+            memory = sys.maxsize
         poller = select.poll()
         poller.register(channel, 0)
         poller.register(self._wake, select.POLLIN)
         while True:
-            for handle, _ in poller.poll(10 if most else None):
+            for handle, _ in poller.poll(10 if most else _TICK):
                 if handle == channel:
                     os._exit(0)
                 _drained(self._wake)
@@ -166,7 +171,8 @@ class Control:
                     return "exit", os.WEXITSTATUS(status)
                 if not pid:
                     break
-            if most and sum(entry.isdigit() for entry in os.listdir("/proc")) > most:
+            below = [entry for entry in os.listdir("/proc") if entry.isdigit()]
+            if (most and len(below) > most) or _held(below, memory) > memory:
                 return "signal", int(signal.SIGKILL)
 
     def _be_tested(self, channel: int) -> bool:
@@ -256,10 +262,28 @@ def _reap() -> None:
         pass
 
 
-def _resident() -> int:
-    """Bytes of memory that this process holds."""
-    with open("/proc/self/statm", "rb") as file:
-        return int(file.read().split()[1]) * resource.getpagesize()
+def _held(pids: Any, most: int) -> int:
+    """Bytes that the processes hold together: see limits.held, whose twin this is."""
+    quick = sum(_resident(pid) for pid in pids)
+    return quick if quick <= most else sum(_share(pid) for pid in pids)
+
+
+def _resident(pid: str = "self") -> int:
+    """Bytes of memory that a process holds; 0 where it has ended."""
+    try:
+        with open("/proc/" + pid + "/statm", "rb") as file:
+            return int(file.read().split()[1]) * resource.getpagesize()
+    except (OSError, IndexError):
+        return 0
+
+
+def _share(pid: str) -> int:
+    try:
+        with open("/proc/" + pid + "/smaps_rollup", "rb") as file:
+            lines = [line.split() for line in file if line.startswith(b"Pss:")]
+        return int(lines[0][1]) << 10
+    except (OSError, IndexError):  # it ended, or hides
+        return _resident(pid)
 
 
 def _loopback() -> None:

@@ -161,7 +161,7 @@ class Builder:
         return True
 
 
-def furnish(root: str, read: list[str], home: str, size_mb: int = 512) -> None:
+def furnish(root: str, read: list[str], home: str, size_mb: int = 192) -> None:
     """Makes the mounts of this process's mount namespace, a copy of the server's, those of a
     cell. Paths that lie below a scratch folder stay visible in it. Raises OSError."""
     inner = [p for p in namespaces.outermost(read, root) if p.startswith(_INSIDE)]

@@ -337,6 +337,7 @@ def _captured(config: Any) -> List[int]:
 def _own_file(handle: int) -> None:
     """Puts a new empty file behind the descriptor: a fork shares the old one with its siblings."""
     if os.path.exists("/proc/self/fd/" + str(handle)) and _target(handle) != "/dev/null":
-        fresh = os.memfd_create("captured")
+        # A file of the cell's own small file system: memory files have no bound, and are refused.
+        fresh = os.open(_SCRATCH[2], os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
         os.dup2(fresh, handle)
         os.close(fresh)

@@ -78,7 +78,7 @@ def _run(spec: Spec) -> Ending:
 
 def _watch(child: int, spec: Spec, *, counted: bool) -> Ending | None:
     """Waits for the child's end (None), the deadline or the caller's end. counted: whether to
-    count the descendants, where no kernel object caps them."""
+    count the descendants and their memory, where no pid 1 of theirs does."""
     deadline = time.monotonic() + spec["timeout"]  # infinite for a server
     poller = select.poll()
     poller.register(0, select.POLLIN)
@@ -93,8 +93,10 @@ def _watch(child: int, spec: Spec, *, counted: bool) -> Ending | None:
                 return "abort", 0, "the caller went away"
             if not left:
                 return "timeout", 0, ""
-            if counted and len(_descendants()) > spec["processes"]:
+            if counted and len(below := _descendants()) > spec["processes"]:
                 return "signal", int(signal.SIGKILL), "too many processes"
+            if counted and limits.held(below, spec["memory"]) > spec["memory"]:
+                return "signal", int(signal.SIGKILL), "too much memory"
     finally:
         os.close(handle)
 
@@ -188,7 +190,8 @@ def _init(spec: Spec, report: int) -> NoReturn:
         _become(spec, report, builder)
     for handle in set(spec["handles"]) - {spec["builder"]}:
         os.close(handle)
-    status = builder.serve(child) if builder else _reap(child, 0 if capped else spec["processes"])
+    most = 0 if capped else spec["processes"]
+    status = builder.serve(child) if builder else _reap(child, most, spec["memory"])
     if os.WIFSIGNALED(status):
         _tell(report, "signal", os.WTERMSIG(status), "")
     else:
@@ -196,16 +199,20 @@ def _init(spec: Spec, report: int) -> NoReturn:
     os._exit(0)
 
 
-def _reap(child: int, most: int) -> int:
-    """The child's wait status. most: number of processes that ends it, 0 for no count."""
+def _reap(child: int, most: int, memory: int) -> int:
+    """The child's wait status. most: number of processes that ends it, 0 for no count; memory:
+    bytes, held by all of them, that end it."""
+    poller = select.poll()
+    poller.register(handle := os.pidfd_open(child), select.POLLIN)
     while True:
-        pid, status = os.waitpid(-1, os.WNOHANG if most else 0)
-        if pid == child:
-            return status
-        if most and sum(entry.isdigit() for entry in os.listdir("/proc")) > most:
+        poller.poll(1000 * (_TICK / 10 if most else _TICK))
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            if ended[0] == child:
+                os.close(handle)
+                return ended[1]
+        below = [entry for entry in os.listdir("/proc") if entry.isdigit()]
+        if (most and len(below) > most) or limits.held(below, memory) > memory:
             return int(signal.SIGKILL)
-        if most and not pid:
-            time.sleep(_TICK / 10)
 
 
 def _become(spec: Spec, report: int, builder: cells.Builder | None = None) -> NoReturn:

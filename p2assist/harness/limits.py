@@ -1,10 +1,13 @@
 """What one test process may use up, and the privileges that it gives away."""
 
+# Pathlib costs every start of the launcher some milliseconds.
+# ruff: noqa: PTH123
 from __future__ import annotations
 
 import os
 import resource
 import struct
+from collections.abc import Iterable
 
 from p2assist.harness import syscalls
 
@@ -29,6 +32,31 @@ def limit(*, cpu: int, memory: int) -> None:
         if ceiling != resource.RLIM_INFINITY:
             soft, hard = min(soft, ceiling), min(hard, ceiling)
         resource.setrlimit(what, (soft, hard))
+
+
+def held(pids: Iterable[str | int], most: int) -> int:
+    """Bytes of memory that the processes hold together. What they share (a fork's pages) is
+    counted once, by each one's share, where a quick sum is above most."""
+    known = list(pids)
+    quick = sum(_resident(pid) for pid in known)
+    return quick if quick <= most else sum(_share(pid) for pid in known)
+
+
+def _resident(pid: str | int) -> int:
+    try:
+        with open(f"/proc/{pid}/statm", "rb") as file:
+            return int(file.read().split()[1]) * resource.getpagesize()
+    except (OSError, IndexError):  # it ended meanwhile
+        return 0
+
+
+def _share(pid: str | int) -> int:
+    try:
+        with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
+            lines = [line.split() for line in file if line.startswith(b"Pss:")]
+        return int(lines[0][1]) << 10
+    except (OSError, IndexError):  # it ended, or hides
+        return _resident(pid)
 
 
 def limit_processes(count: int) -> None:

@@ -1,6 +1,7 @@
 """A root of its own for a candidate: namespaces, an allow-list of mounts, the repo on an overlay.
 
-What it does not promise: the kernel is shared, and memory is limited per process, not in sum.
+What it does not promise: the kernel is shared, and memory in sum is looked at, not capped: a run
+that holds more than one process may address is ended a tenth of a second later.
 Runs in the launcher; standard library only.
 """
 

@@ -50,7 +50,7 @@ _LANDLOCK_WRITE = ("/dev/null", "/dev/zero", "/dev/full")
 _ABSENT = ("__pycache__", ".git", ".hg", ".tox", ".nox", "node_modules", ".venv", "venv")
 _KEPT_OUTPUT = 64 << 10  # bytes of the command's output that are kept, from the end
 _PROCESSES = 400  # processes and threads of one run
-_SCRATCH_MB = 512  # each of the throw-away file systems, in memory
+_SCRATCH_MB = 192  # each of the throw-away file systems, in memory
 _GRACE = 30.0  # seconds after which a launcher that does not answer is killed
 _PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
 

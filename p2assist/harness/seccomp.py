@@ -23,7 +23,7 @@ _DENIED = (
     *("process_madvise", "fanotify_init", "syslog", "acct", "quotactl", "quotactl_fd", "iopl"),
     *("ioperm", "lookup_dcookie", "modify_ldt"),
     # Memory that no process is charged for, and that no limit of a process holds.
-    *("shmget", "msgget", "semget", "memfd_secret"),
+    *("shmget", "msgget", "semget", "memfd_create", "memfd_secret"),
 )
 # What Landlock does not hold: sockets, other files' modes and owners, signals before version 6.
 SOCKETS = ("socket", "connect")

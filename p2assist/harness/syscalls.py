@@ -66,6 +66,7 @@ _NUMBERS: dict[str, tuple[int, int]] = {  # name: (x86_64, aarch64)
     "lookup_dcookie": (212, 18),
     "lremovexattr": (198, 15),
     "lsetxattr": (189, 6),
+    "memfd_create": (319, 279),
     "memfd_secret": (447, 447),
     "modify_ldt": (154, -1),
     "mount": (165, 40),

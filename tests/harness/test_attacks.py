@@ -21,11 +21,12 @@ WAITS = {
     *("a wrong answer after the tests' own deadline", "stopping itself", "stopping its parents"),
     *("a thread that never ends", "a message that takes for ever"),
 }
-SAMPLE = {"memory", "output without end"}
+SAMPLE = {"memory of many processes", "files in memory", "output without end"}
 CHOSEN = [a for a in ATTACKS if a.group not in SLOW and a.name not in WAITS][::3]  # a third
 CONTROLS = {
     *("TCP to a port of this machine", "an abstract Unix socket", "a file outside the repository"),
-    *("the repository's .env", "every environment there is", "a daemon", "memory of another process"),
+    *("the repository's .env", "every environment there is", "a daemon"),
+    "memory of another process",
 }
 
 
