@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from string import Template
@@ -24,6 +25,7 @@ from p2assist.config import Config, HarnessConfig, TeamConfig, UserConfig
 
 MARK = "P2A_MARK_"
 TIMEOUT, MEMORY_MB = 4.0, 512
+_DYING = 2.0  # seconds: a verdict is told while its sandbox is being torn down
 
 _PRICES = '''"""Prices: nothing here reaches for anything."""
 
@@ -180,7 +182,9 @@ class World:
         return self.canary.poll() is None
 
     def left_running(self) -> str:
-        left = self._marked()
+        until = time.monotonic() + _DYING
+        while (left := self._marked()) and time.monotonic() < until:
+            time.sleep(0.05)
         return f"{len(left)} processes are left" if left else ""
 
     def peak(self, name: str) -> int:

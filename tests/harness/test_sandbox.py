@@ -226,9 +226,10 @@ def test_a_daemon_does_not_survive(box: Box) -> None:
 
 
 def test_a_timeout_ends_all_of_it(box: Box) -> None:
+    before = set(psutil.Process().children(recursive=True))  # other tests keep a warm server
     ending = start(box, "import os, time; os.fork() or os.setsid(); time.sleep(300)", timeout=1)
     assert ending.how == "timeout"
-    assert psutil.Process().children() == []
+    assert set(psutil.Process().children(recursive=True)) <= before
 
 
 def test_the_caller_can_stop_it(box: Box) -> None:
