@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -136,14 +137,18 @@ def practice(
     latest = Tally()
     stopped = False
     with _workspace(repo, model=model, python=python) as space:
-        generator, tester = space.generator(), space.tester
+        tester = space.tester
+        tester.start()  # it imports and collects while the model is loaded
+        generator = space.generator()
         todo = space.fresh_tasks(generator, paths=paths or (), limit=tasks)
+        since = time.monotonic()
         with progress.counts(_console(stderr=True)) as told:
 
             def keep(tally: Tally) -> None:
                 nonlocal latest
                 latest = tally
-                note = f"{tally.candidates} candidates, {tally.passing_all} pass all"
+                rate = progress.per_second(tally.candidates, since)
+                note = f"{tally.candidates} candidates ({rate}), {tally.passing_all} pass all"
                 told("practice", tally.tasks + tally.unusable, len(todo), note)
 
             try:

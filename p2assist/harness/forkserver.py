@@ -54,21 +54,35 @@ def main(request: Dict[str, Any]) -> None:
     os.close(theirs)
     os.close(request["collected"])
     with open(ours, "rb") as heard:
-        names = heard.read().decode().split("\n")
-    for name in names:
-        _import(name)
+        wanted, _, rewritten = heard.read().decode().partition("\0")
+    if _harmless(wanted.split("\n"), set(rewritten.split("\n"))):
+        _import(wanted.split("\n"))
     preload.say("ready", "")
     gc.collect()
     gc.freeze()
     preload.serve()
 
 
-def _import(name: str) -> None:
-    try:
-        if name:
-            importlib.import_module(name)
-    except BaseException:  # noqa: S110 - the project will see for itself
-        pass
+def _import(names: List[str]) -> None:
+    for name in names:
+        try:
+            if name:
+                importlib.import_module(name)
+        except BaseException:  # noqa: S110 - the project will see for itself
+            pass
+
+
+def _harmless(names: List[str], rewritten: Set[str]) -> bool:
+    """Whether importing them ahead changes nothing, as tried in another process: pytest warns of
+    a plugin that is imported before it can be rewritten, and a fork loses threads."""
+    child = os.fork()
+    if child:
+        return os.waitpid(child, 0)[1] == 0
+    before = _handles()
+    _import(names)
+    threads = len(os.listdir("/proc/self/task")) > 1
+    opened = any(_target(handle) for handle in _handles() - before)
+    os._exit(int(threads or opened or not rewritten.isdisjoint(sys.modules)))
 
 
 def _file_of(name: str) -> str:
@@ -79,14 +93,16 @@ def _below(root: str, file: str) -> bool:
     return os.path.realpath(file).startswith(root + "/") if file else False
 
 
-def _third_party(root: str) -> List[str]:
-    """Modules that are neither the project's nor of the standard library, as they came."""
+def _third_party(root: str, rewritten: Set[str]) -> List[str]:
+    """Modules that are neither the project's nor of the standard library, as they came; those
+    that pytest rewrites, plugins of its own, are left to it."""
     library = os.path.dirname(os.path.realpath(os.__file__))
     found = []
     for name in list(sys.modules):
         file = os.path.realpath(_file_of(name)) if _file_of(name) else ""
         standard = file.startswith(library + "/") and "/site-packages/" not in file
-        if file and not standard and not _below(root, file) and name != "__main__":
+        plugin = name in rewritten or name.partition(".")[0] in rewritten
+        if file and not (standard or plugin or _below(root, file) or name == "__main__"):
             found.append(name)
     return found
 
@@ -143,7 +159,10 @@ class Server:
         self._session = session
         self._ran.stop()
         with os.fdopen(self._tell, "wb") as told:
-            told.write("\n".join(_third_party(self._request["root"])).encode())
+            hook = getattr(session.config.pluginmanager, "rewrite_hook", None)
+            rewritten = set(getattr(hook, "_must_rewrite", ()))
+            names = _third_party(self._request["root"], rewritten)
+            told.write(("\n".join(names) + "\0" + "\n".join(rewritten)).encode())
         gc.collect()
         why = self._shared()
         try:

@@ -7,6 +7,7 @@ import secrets
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -27,6 +28,7 @@ from p2assist.harness.watch import Watch
 
 LEVELS = ("swap", "preload")  # those of the server, the fastest first
 _START = 300.0  # seconds to wait for a server that imports and collects
+_DOUBTFUL = (3, 4)  # pytest's status after an error of its own, and where it could not start
 _MOST_MEMORY = 2 << 30
 
 
@@ -72,6 +74,8 @@ class Warm:
             cpu=job.cpu,
         )
         ending = door.take().test(trial, transcript, nonce, stop=course.is_set)
+        if transcript.status in _DOUBTFUL:
+            raise UnfitError("pytest did not come to its tests")
         empty = TestReport(level=level, isolation=bench.suite.box.isolation.name)
         return course.conclude(transcript, ending, empty)
 
@@ -177,6 +181,13 @@ class WarmTester:
     def drifts(self) -> tuple[Drift, ...]:
         """The verdicts that plain pytest has contradicted so far."""
         return self._sampled.drifts
+
+    def start(self) -> None:
+        """Starts the server, without waiting for it."""
+        with suppress(UnfitError):
+            if self._warm:
+                with self._keeper.server():
+                    pass
 
     def warm_up(self) -> dict[str, str]:
         """Starts the server and waits until it serves: for each of its levels, why it cannot

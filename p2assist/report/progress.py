@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -43,6 +44,12 @@ def counts(console: Console) -> Iterator[Counts]:
             bars.update(known[what], completed=done, total=total, note=note)
 
         yield told
+
+
+def per_second(count: int, since: float) -> str:
+    """The rate of a count, for a note. since: time.monotonic() when it was 0."""
+    seconds = time.monotonic() - since
+    return f"{count / seconds:.1f}/s" if seconds > 0 else "-/s"
 
 
 def _bars(console: Console, amount: TextColumn | MofNCompleteColumn) -> Progress:
