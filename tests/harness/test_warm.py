@@ -253,8 +253,8 @@ EDITS = [
     ("return 3", "return 4", "swap"),
     ("return random.random()", "return random.random() + 0", "swap"),
     ("return random.random()", "return random.Random(7).random()", "swap"),
-    ("import functools", "import functools, nothing_of_the_kind", "preload"),
-    ("yield 1", "return [1]", "preload"),
+    ("import functools", "import functools, nothing_of_the_kind", "subprocess"),
+    ("yield 1", "return [1]", "subprocess"),
     ("return wrapper", "return function", "preload"),
 ]
 
