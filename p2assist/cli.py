@@ -155,7 +155,12 @@ def practice(
                 practise(generator, tester, space.store, todo, beams=beams, progress=keep)
             except KeyboardInterrupt:
                 stopped = True
+        drifts = tester.drifts
     _show(asdict(latest), tables.pairs(asdict(latest)), as_json)
+    for drift in drifts:
+        where = f"{drift.task.path}:{drift.task.line}"
+        said = f"plain pytest contradicted a verdict ({drift.level}) at {where}: {drift.tests[0]}"
+        _console(stderr=True).print(said, markup=False)
     if stopped:
         _console(stderr=True).print("stopped; everything above is stored: run it again to go on")
         raise typer.Exit(130)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from p2assist.generation.typed_ahead import TypedAhead
 
 Chosen = tuple[Path | None, str]  # an adapter's folder and name; (None, '') for the base model
+CONFIRMED = 0.005  # share of the warm verdicts that plain pytest is asked about, too
 Progress = Callable[[str, float], None]  # what is being done, and the share of it, 0..1
 
 
@@ -119,7 +120,9 @@ class Workspace:
 
     @cached_property
     def tester(self) -> WarmTester:
-        return WarmTester(self.config, self.impact, overlay=GreenTree(self.config, self.impact))
+        return WarmTester(
+            self.config, self.impact, sample=CONFIRMED, overlay=GreenTree(self.config, self.impact)
+        )
 
     @cached_property
     def split(self) -> Split:
