@@ -20,6 +20,7 @@ from p2assist.harness import tree
 from p2assist.harness.mapping import ImpactMap, write_atomically
 from p2assist.harness.outline import outline
 from p2assist.harness.overlay import Laid, encode, real_path
+from p2assist.harness.sandbox import Files
 from p2assist.harness.splice import differing, splice
 
 FOLDER = "green"
@@ -77,8 +78,18 @@ class GreenTree:
         own = self._own(path, task, text)
         unknown = (test.node_id for test in task.tests if test.node_id not in known)
         strangers = {node_id.partition("::")[0] for node_id in unknown}
-        others = ((p, c) for p, c in self._held().items() if p != path and p not in strangers)
-        return replace(own, files=(*own.files, *others))
+        others = self._held() | {file: self._on_disk(file) for file in strangers}
+        others.pop(path, None)
+        return replace(own, files=(*own.files, *others.items()))
+
+    def _on_disk(self, path: str) -> bytes:
+        try:
+            return (self._root / path).read_bytes()
+        except OSError as error:
+            raise HarnessError(f"{path} cannot be read: {error}") from error
+
+    def base(self) -> Files:
+        return tuple(self._held().items())
 
     def _own(self, path: str, task: Task, text: str) -> Laid:
         """The candidate's file."""

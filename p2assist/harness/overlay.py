@@ -32,6 +32,10 @@ class Overlay(Protocol):
         """Raises HarnessError where the task is not of this tree."""
         ...
 
+    def base(self) -> Files:
+        """What is laid over the tree where there is no candidate."""
+        ...
+
 
 class OwnFile:
     """The task's file as its buffer has it, with the candidate in it; all else as on disk."""
@@ -42,6 +46,9 @@ class OwnFile:
     def lay(self, task: Task, text: str) -> Laid:
         content = encode(task.apply(text))
         return Laid(((real_path(self._root, task.path), content),), task.source)
+
+    def base(self) -> Files:
+        return ()
 
 
 def real_path(root: Path, path: str) -> str:

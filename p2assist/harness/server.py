@@ -26,7 +26,7 @@ from typing import Any
 
 from p2assist.harness import sandbox, seccomp
 from p2assist.harness.outcomes import Transcript
-from p2assist.harness.sandbox import Command, Ending
+from p2assist.harness.sandbox import Command, Ending, Files
 from p2assist.harness.suite import Suite
 from p2assist.harness.worker import SEPARATOR
 
@@ -92,9 +92,9 @@ class Trial:
 class Server:
     """Two doors, 'swap' and 'preload', to children that each test one candidate.
 
-    suite: what is tested, in namespaces. options, compiled, stale: see suite.Run. ready: children
-    kept waiting at each door, by its name. Use as a context manager, or close it. Nothing is left
-    of it when its owner ends, in whatever manner.
+    suite: what is tested, in namespaces. options, compiled, stale, files: see suite.Run. ready:
+    children kept waiting at each door, by its name. Use as a context manager, or close it.
+    Nothing is left of it when its owner ends, in whatever manner.
     """
 
     def __init__(
@@ -104,6 +104,7 @@ class Server:
         options: Sequence[str] = (),
         compiled: str = "",
         stale: Sequence[str] = (),
+        files: Files = (),
         ready: Mapping[str, int] | None = None,
     ) -> None:
         self._stack = ExitStack()
@@ -116,7 +117,7 @@ class Server:
         ours = pairs["builder"][0]
         handles = [*numbers.values(), ours.fileno()]
         try:
-            command = _command(suite, numbers, options, compiled, stale)
+            command = _command(suite, numbers, options, compiled, stale, files)
             launcher = self._stack.enter_context(
                 sandbox.serving(suite.box, command, handles=handles, builder=ours.fileno())
             )
@@ -156,6 +157,7 @@ def _command(
     options: Sequence[str],
     compiled: str,
     stale: Sequence[str],
+    files: Files,
 ) -> Command:
     place = suite.box.place()
     request = {
@@ -175,7 +177,8 @@ def _command(
         env=suite.environment(place),
         place=place,
         request=lambda channel: json.dumps(request).encode(),
-        stale=tuple(stale),
+        files=files,
+        stale=(*stale, *(path for path, _ in files)),
         compiled=compiled,
         timeout=float("inf"),
         cpu=_FOREVER,

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_LONGEST = 120.0  # seconds for one test alone; then it is killed, and crashed
+_LONGEST = 600.0  # seconds for one test alone; then it is killed, and crashed
 _ALONE = "\x00alone"
 
 

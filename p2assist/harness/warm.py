@@ -154,6 +154,7 @@ class WarmTester:
             options=bench.impact.options,
             compiled=bench.compiled,
             stale=bench.changed(),
+            files=bench.overlay.base(),
             ready={"swap": bench.workers, "preload": 1},
         )
 

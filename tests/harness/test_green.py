@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from p2assist.harness import impact, rounds, tree
 from p2assist.harness.evidence import evidence_at
 from p2assist.harness.green import Contents, GreenTree, decode
 from p2assist.harness.impact import ImpactMap
-from p2assist.harness.tester import SubprocessTester
+from p2assist.harness.tester import SubprocessTester, WarmTester
 
 from .helpers import settings, write
 
@@ -78,32 +79,49 @@ def task(config: Config, known: ImpactMap, source: str, mark: str = "<>") -> Tas
     return Task("lib.py", source, start, start, kind=SpanKind.LINE, tests=tests)
 
 
-def made_tester(config: Config, known: ImpactMap) -> SubprocessTester:
-    return SubprocessTester(config, known, overlay=GreenTree(config, known))
+Made = Callable[[Config, ImpactMap], SubprocessTester | WarmTester]
+
+
+@pytest.fixture(params=[SubprocessTester, WarmTester])
+def made_tester(request: pytest.FixtureRequest) -> Iterator[Made]:
+    with ExitStack() as stack:
+
+        def make(config: Config, known: ImpactMap) -> SubprocessTester | WarmTester:
+            tester = request.param(config, known, overlay=GreenTree(config, known))
+            if isinstance(tester, WarmTester):
+                stack.enter_context(tester)
+            return tester  # type: ignore[no-any-return]
+
+        yield make
 
 
 def names(task: Task) -> list[str]:
     return [test.node_id.partition("::")[2] for test in task.tests]
 
 
-def test_other_half_written_functions_do_no_harm(copied: tuple[Config, ImpactMap]) -> None:
+def test_other_half_written_functions_do_no_harm(
+    copied: tuple[Config, ImpactMap], made_tester: Made
+) -> None:
     config, known = copied
     half = LIB.replace("return x * 2", "return <>").replace("return x * 3", "return x *")
     one = task(config, known, half)
     assert names(one) == ["test_double"]
-    good, bad = (made_tester(config, known).test(one, text) for text in ("x * 2", "x * 5"))
+    tester = made_tester(config, known)
+    good, bad = (tester.test(one, text) for text in ("x * 2", "x * 5"))
     assert good.passes_all
     assert good.reason == "tested in the last green lib.py: since then the file does not parse"
     assert [o.outcome for o in bad.outcomes] == [Outcome.FAILED]
     wrong = LIB.replace("return x * 2", "return <>").replace("return 1", "return 2")
-    said = made_tester(config, known).test(task(config, known, wrong), "x + x")
+    said = tester.test(task(config, known, wrong), "x + x")
     assert said.passes_all
     assert said.reason == "tested in the last green lib.py: since then Box.size changed"
     own = LIB.replace("return x * 2", "return <>")
-    assert made_tester(config, known).test(task(config, known, own), "x + x").reason == ""
+    assert tester.test(task(config, known, own), "x + x").reason == ""
 
 
-def test_a_candidate_that_does_not_parse_is_told_so(copied: tuple[Config, ImpactMap]) -> None:
+def test_a_candidate_that_does_not_parse_is_told_so(
+    copied: tuple[Config, ImpactMap], made_tester: Made
+) -> None:
     config, known = copied
     half = LIB.replace("return x * 2", "return <>").replace("return x * 3", "return x *")
     report = made_tester(config, known).test(task(config, known, half), "x * (")
@@ -111,15 +129,20 @@ def test_a_candidate_that_does_not_parse_is_told_so(copied: tuple[Config, Impact
     assert "SyntaxError" in report.outcomes[0].message
 
 
-def test_another_half_written_file_does_no_harm(copied: tuple[Config, ImpactMap]) -> None:
+def test_another_half_written_file_does_no_harm(
+    copied: tuple[Config, ImpactMap], made_tester: Made
+) -> None:
     config, known = copied
     (config.root / "used.py").write_text("def one(:\n")
     one = task(config, known, LIB.replace("x * 2", "<>"))
-    assert made_tester(config, known).test(one, "x + x").passes_all
-    assert not made_tester(config, known).test(one, "x").passed
+    tester = made_tester(config, known)
+    assert tester.test(one, "x + x").passes_all
+    assert not tester.test(one, "x").passed
 
 
-def test_a_file_that_breaks_tests_does_no_harm(copied: tuple[Config, ImpactMap]) -> None:
+def test_a_file_that_breaks_tests_does_no_harm(
+    copied: tuple[Config, ImpactMap], made_tester: Made
+) -> None:
     config, known = copied
     (config.root / "used.py").write_text("def one():\n    return 7\n")
     held = impact.update(config, known)
@@ -130,7 +153,7 @@ def test_a_file_that_breaks_tests_does_no_harm(copied: tuple[Config, ImpactMap])
 
 @pytest.mark.parametrize("own_file", [True, False])
 def test_a_new_function_is_tested_by_the_tests_that_name_it(
-    copied: tuple[Config, ImpactMap], own_file: bool
+    copied: tuple[Config, ImpactMap], made_tester: Made, own_file: bool
 ) -> None:
     config, known = copied
     if own_file:
@@ -141,9 +164,9 @@ def test_a_new_function_is_tested_by_the_tests_that_name_it(
     known = impact.update(config, known)  # it cannot be collected: there is no `half` yet
     new = task(config, known, LIB + "\n\ndef half(x):\n    <>")
     assert names(new) == ["test_half", "test_odd"]
+    tester = made_tester(config, known)
     right, partly, wrong = (
-        made_tester(config, known).test(new, text)
-        for text in ("return x // 2", "return x / 2", "return 7")
+        tester.test(new, text) for text in ("return x // 2", "return x / 2", "return 7")
     )
     assert (right.passed, right.total) == (2, 2)
     assert (partly.passed, partly.total) == (1, 1)
@@ -152,7 +175,9 @@ def test_a_new_function_is_tested_by_the_tests_that_name_it(
     assert {o.baseline for o in right.outcomes} == {Outcome.ERROR}
 
 
-def test_a_stub_that_tests_fail_on_is_gained(copied: tuple[Config, ImpactMap]) -> None:
+def test_a_stub_that_tests_fail_on_is_gained(
+    copied: tuple[Config, ImpactMap], made_tester: Made
+) -> None:
     config, known = copied
     (config.root / "tests/test_half.py").write_text(NEW_TESTS)
     stub = LIB + "\n\ndef half(x):\n    raise NotImplementedError\n"
