@@ -135,10 +135,11 @@ def _once_more(
 
 def _outside(case: Case, vector: Vector) -> str:
     """The first test that changed though it does not cover the candidate; '' where none did."""
-    if not case.subject.whole or vector.unknown:
+    unusable = vector.unknown or plain.meaning(case.applied) == plain.NO_PYTHON
+    if not case.subject.whole or unusable:
         return ""
     covering = {test.node_id for test in case.task.tests}
     for node_id, before in plain.baseline(case.subject).outcomes.items():
-        if node_id not in covering and vector.of(node_id) != before:
+        if before == "passed" and node_id not in covering and vector.of(node_id) != before:
             return f"{node_id} {before} -> {vector.of(node_id)}"
     return ""

@@ -146,8 +146,9 @@ def _attacked(switch: Sequence[str]) -> dict[str, object]:
     root = Path(__file__).parents[1]
     env = {"PATH": os.defpath, "PYTHONPATH": os.pathsep.join([str(root), *_packages()])}
     python = sys.executable
-    if switch and subprocess.run([*switch, python, "-c", ""], check=False).returncode:
-        python = "/usr/bin/python3"  # ours may lie in a folder of root's
+    probe = [*switch, "test", "-x", os.path.realpath(python)]
+    if switch and subprocess.run(probe, check=False).returncode:
+        python = "/usr/bin/python3"  # ours lies in a folder of root's
     command = [*switch, python, "-B", "-m", "benchmarks.attacks"]
     done = subprocess.run(command, cwd=root, env=env, stdout=subprocess.PIPE, check=True)
     found: dict[str, object] = json.loads(done.stdout.splitlines()[-1])

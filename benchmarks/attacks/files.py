@@ -97,6 +97,7 @@ for pid in ("1", str(os.getppid()), "$pid", "$canary"):
     except OSError:
         pass
 """,
+        control_runs=False,
     ),
     Attack(
         name="the kernel's log",
