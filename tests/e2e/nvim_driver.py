@@ -42,9 +42,11 @@ return found
 """
 
 
-def wait(condition: Callable[[], T], what: str | Callable[[], str]) -> T:
-    """The condition's first true value; fails after PATIENCE."""
-    end = time.monotonic() + PATIENCE
+def wait(
+    condition: Callable[[], T], what: str | Callable[[], str], *, patience: float = PATIENCE
+) -> T:
+    """The condition's first true value; fails when patience (seconds) is at its end."""
+    end = time.monotonic() + patience
     while time.monotonic() < end:
         if value := condition():
             return value
@@ -87,6 +89,10 @@ require("p2assist").setup{{ cmd = {command}, trusted = {{ [[{project}]] }} }}
 """
 
 
+def lua_list(words: list[str]) -> str:
+    return "{ " + ", ".join(f"[[{word}]]" for word in words) + " }"
+
+
 def homes(home: Path) -> dict[str, str]:
     """The environment in which Neovim keeps everything below a folder."""
     home.mkdir(parents=True, exist_ok=True)
@@ -98,9 +104,8 @@ def screen_settings(
 ) -> tuple[list[str], dict[str, str]]:
     """The command line and the environment of a Neovim for a terminal."""
     environment = homes(home)
-    words = "{ " + ", ".join(f"[[{word}]]" for word in command) + " }"
     script = home / "init.lua"
-    script.write_text(SCREEN.format(plugin=PLUGIN, command=words, project=project))
+    script.write_text(SCREEN.format(plugin=PLUGIN, command=lua_list(command), project=project))
     return [str(BINARY), "--clean", "-u", str(script)], environment
 
 
@@ -120,6 +125,10 @@ class Neovim:
             stdin=subprocess.DEVNULL,
         )
         self.api = wait(lambda: attach(socket), "Neovim's socket")
+
+    @property
+    def pid(self) -> int:
+        return int(self.lua("return vim.fn.getpid()"))
 
     def lua(self, code: str, *arguments: Any) -> Any:
         return self.api.exec_lua(code, *arguments)

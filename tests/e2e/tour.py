@@ -7,8 +7,6 @@ The text is whatever the model says on that day; the script waits for what a per
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -16,43 +14,34 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nvim_driver import ROOT, screen_settings
+from quickstart import quickstart
 from terminal import Terminal, keep, picture
 
-P2ASSIST = Path(sys.executable).parent / "p2assist"
 OUT = ROOT / "examples/editors"
-GONE = "        percent = 100\n"  # the line of pricing.discounted that is written anew
 COLUMNS, ROWS = 100, 30
 
 
-def project(folder: Path) -> Path:
-    """A copy of the quickstart under git, one line of it missing."""
-    root = folder / "quickstart"
-    leave = shutil.ignore_patterns("__pycache__", ".p2assist", ".pytest_cache")
-    shutil.copytree(ROOT / "examples/quickstart", root, ignore=leave)
-    for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "The shop's basket"]):
-        who = ["-c", "user.name=A Developer", "-c", "user.email=dev@example.org"]
-        subprocess.run(["git", "-C", str(root), *who, *words], check=True)
-    return root
-
-
 def record(folder: Path) -> list[str]:
-    root = project(folder)
-    command = [str(P2ASSIST), "lsp"]
-    arguments, environment = screen_settings(folder / "home", root, command)
-    environment["P2ASSIST_HOME"] = str(folder / "home")
-    terminal = Terminal(
-        [*arguments, "basket/pricing.py"], environment, folder=root, columns=COLUMNS, rows=ROWS
-    )
-    try:
-        return list(_tour(terminal))
-    finally:
-        terminal.close()
+    with quickstart(folder) as project:
+        arguments, places = screen_settings(folder / "home", project.root, project.command)
+        terminal = Terminal(
+            [*arguments, "basket/pricing.py"],
+            places | project.environment,
+            folder=project.root,
+            columns=COLUMNS,
+            rows=ROWS,
+        )
+        try:
+            return list(_tour(terminal))
+        finally:
+            terminal.close()
 
 
 def _tour(terminal: Terminal) -> Iterator[str]:
     terminal.until("Prices of a basket")
     terminal.until("p2 · pocket")  # the model is there, the tests are mapped
     yield terminal.capture()
+    # Line 17, `percent = 100` of pricing.discounted, is written anew.
     terminal.type("9Gzt17GS", pace=0.1)
     terminal.type("percent", pace=0.05)
     terminal.until("percent = ")

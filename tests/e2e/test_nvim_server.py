@@ -1,0 +1,145 @@
+"""The Neovim plugin with the real language server, the embedded model and real tests."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pynvim", reason="make e2e-setup installs it")
+pytest.importorskip("pygls", reason="make e2e-setup installs it")
+
+from nvim_driver import BINARY, Neovim, lua_list, wait
+from quickstart import Quickstart, quickstart
+
+from p2assist.config import load
+from p2assist.learning.registry import Base, Manifest, Registry
+from p2assist.pocket import weights_path
+from p2assist.replay.store import Store
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.model,
+    pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning"),
+    pytest.mark.skipif(not BINARY.exists(), reason="make e2e-setup fetches Neovim"),
+]
+
+STATE = "return require('p2assist.status').of().state"
+LINE = "return require('p2assist').statusline()"
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Quickstart]:
+    with quickstart(tmp_path) as project:
+        yield project
+
+
+@pytest.fixture
+def editor(shop: Quickstart, tmp_path: Path) -> Iterator[Neovim]:
+    editor = Neovim(
+        tmp_path / "home",
+        shop.root / "basket/pricing.py",
+        'require("p2assist").setup({ '
+        f"cmd = {lua_list(shop.command)}, trusted = {lua_list([str(shop.root)])} }})",
+        shop.environment,
+    )
+    until_ready(editor)
+    yield editor
+    editor.close()
+
+
+def until_ready(editor: Neovim) -> None:
+    wait(lambda: editor.lua(STATE) == "ready", lambda: f"ready: {editor.lua(STATE)}", patience=120)
+
+
+def kept(project: Quickstart) -> list[tuple[str, str]]:
+    """The candidates' texts with what was done with them, from the store."""
+    with Store.open(load(project.root).store_url) as store:
+        return sorted(
+            (experience.candidate.text, feedback.kind.value)
+            for experience in store.experiences()
+            for feedback in experience.feedback
+        )
+
+
+def write_anew(editor: Neovim, line: int, beginning: str) -> None:
+    editor.type(f"<Esc>{line}GS{beginning}")
+    wait(editor.ghost, "ghost text", patience=60)
+
+
+def test_the_store_holds_exactly_what_happened(editor, shop):
+    write_anew(editor, 17, "percent")
+    editor.until_ghost(" = 0")
+    wait(lambda: "fails test_discounted" in editor.evidence(), "evidence", patience=60)
+    editor.type("<Esc>")  # rejected
+    write_anew(editor, 17, "percent =")
+    assert editor.ghost() != " 0", "rejected there is never offered there again"
+    wait(lambda: editor.evidence() and "test" in editor.evidence(), "evidence", patience=60)
+    for _ in range(8):
+        if editor.ghost() == " 100":
+            break
+        before = editor.ghost()
+        editor.type("<M-]>")
+        wait(lambda before=before: editor.ghost() not in ("", before), "the next candidate")
+    wait(lambda: "covering test" in editor.evidence(), "evidence", patience=60)
+    editor.type("<M-l>")
+    wait(lambda: editor.lines()[16] == "        percent = 100", "accepted")
+    editor.type("<Esc>:w<CR>")
+    wait(lambda: "accepted" in {kind for _, kind in kept(shop)}, "kept")
+    editor.close()
+    happened = kept(shop)
+    assert ("= 0", "rejected") in [(text.strip(), kind) for text, kind in happened]
+    assert ("100", "accepted") in [(text.strip(), kind) for text, kind in happened]
+    assert {kind for _, kind in happened} == {"rejected", "accepted"}
+
+
+def test_a_killed_server_comes_back_and_what_was_kept_stays(editor, shop):
+    write_anew(editor, 17, "percent")
+    wait(lambda: "fails" in editor.evidence(), "evidence", patience=60)
+    editor.type("<Esc>")
+    wait(lambda: any(kind == "rejected" for _, kind in kept(shop)), "kept", patience=30)
+    os.kill(server(editor), signal.SIGKILL)
+    wait(lambda: editor.lua(STATE) != "ready", "its end is noticed")
+    until_ready(editor)
+    write_anew(editor, 9, "re")
+    editor.until_ghost("turn result")
+    assert "rejected" in {kind for _, kind in kept(shop)}
+
+
+def test_an_adapter_serves_after_reload(editor, shop, tmp_path):
+    name = promote(shop.root, tmp_path / "adapter")
+    editor.type(":P2assist reload<CR>")
+    wait(lambda: name in editor.lua(LINE), lambda: editor.lua(LINE), patience=60)
+    write_anew(editor, 9, "re")
+    assert name in editor.lua(LINE)
+
+
+def server(editor: Neovim) -> int:
+    """The language server's process."""
+    done = subprocess.run(
+        ["pgrep", "-P", str(editor.pid), "-f", "p2assist lsp"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return int(done.stdout.split()[0])
+
+
+def promote(root: Path, folder: Path) -> str:
+    """Makes a LoRA adapter of random weights the Champion; its name."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(weights_path())
+    lora = LoraConfig(r=2, init_lora_weights=False, target_modules="all-linear")
+    get_peft_model(model, lora).save_pretrained(folder, save_embedding_layers=False)
+    base = Base.from_model("pocket", str(weights_path()))
+    manifest = Manifest(base=base, data="", objective="none", seed=0, settings={})
+    registry = Registry(load(root).state)
+    adapter = registry.add(folder, manifest)
+    registry.promote(adapter.name, "for the test")
+    return adapter.name
