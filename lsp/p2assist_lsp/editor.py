@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from pygls.uris import to_fs_path
 
 from p2assist.experience import Experience
+from p2assist.generation.request import Document as Opened
 from p2assist_lsp.folder import Bearings, Folder
 from p2assist_lsp.offers import Choice, Offer
 from p2assist_lsp.quiet import Expectation, Unwanted
@@ -26,6 +27,7 @@ from p2assist_lsp.settings import Read, Settings
 from p2assist_lsp.survival import AFTER, Landed
 from p2assist_lsp.text import Document, Edit
 
+_CONTEXT = 8  # other documents that a prompt may draw on
 _OFFERS = 200  # that commands may name
 _COMMIT_SECONDS = 10.0  # between two looks at whether something was committed
 _log = logging.getLogger(__name__)
@@ -132,6 +134,7 @@ class Editor:
             self._pool,
             self._unwanted,
             self._expectation,
+            self._documents,
             self._offered,
             self._land,
         )
@@ -148,7 +151,10 @@ class Editor:
         if session:
             session.close()
 
-    def saved(self) -> None:
+    def saved(self, uri: str) -> None:
+        session = self.sessions.get(uri)
+        if session:
+            session.folder.saved()
         self._look_for_commits(at_least=0.0)
 
     async def complete(self, uri: str, asked: Asked) -> list[tuple[Offer, Choice]]:
@@ -165,6 +171,13 @@ class Editor:
             self.folders[session.folder.root] = self.folders.pop(session.folder.root)
         self._look_for_commits(at_least=_COMMIT_SECONDS)
         return await session.complete(asked)
+
+    def _documents(self, session: Session) -> list[Opened]:
+        """What else is open in its folder, the last edited first."""
+        others = [s for s in self.sessions.values() if s is not session and s.path]
+        others = [s for s in others if s.folder is session.folder]
+        others.sort(key=lambda one: -one.touched)
+        return [Opened(one.path, one.document.source, one.line) for one in others[:_CONTEXT]]
 
     # Offers
 

@@ -60,6 +60,7 @@ class Folder:
         self._open, self._told = opening, told
         self._lock = threading.Lock()
         self._life = 0
+        self._due = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="p2assist-folder")
         self.exclude(exclude)
 
@@ -94,6 +95,18 @@ class Folder:
             self.trusted = trusted
         wanted = Wanted(root=self.root, trusted=trusted, python=python)
         self._thread.submit(self._run, wanted, life, feedback)
+
+    def saved(self) -> None:
+        """A file has changed on the disk: the map is brought up to date, in the background."""
+        services, life = self.services, self._life
+        if self.stage is Stage.READY and services is not None and self.trusted and not self._due:
+            self._due = True
+            self._thread.submit(self._again, services, life)
+
+    def _again(self, services: Services, life: int) -> None:
+        self._due = False
+        if life == self._life:
+            self._index(services, life)
 
     def close(self) -> None:
         with self._lock:
@@ -158,7 +171,7 @@ class Folder:
     def _index(self, services: Services, life: int) -> None:
         try:
             tester, tests = services.index(lambda what, share: self._progress(what, share, life))
-        except P2AssistError as error:  # completions go on, untested
+        except (P2AssistError, OSError) as error:  # completions go on, untested
             self._stand(life, Stage.READY, f"completions are not tested: {error}")
             self._told.trouble(f"completions are not tested: {error}")
             return
@@ -168,8 +181,11 @@ class Folder:
         with self._lock:
             if life != self._life:
                 return
-            self.tests = tests
-            self.verifier = Verifier(tester, self._told.evidence)
+            self.tests, before = tests, self.verifier
+            if before is None or before.tester is not tester:
+                self.verifier = Verifier(tester, self._told.evidence)
+                if before is not None:
+                    before.close()
         self._stand(life, Stage.READY, f"{tests} tests")
 
     def _progress(self, what: str, share: float, life: int) -> None:

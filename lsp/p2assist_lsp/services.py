@@ -6,25 +6,26 @@ Everything here may take long and is called in threads, never in the event loop'
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
 from p2assist.config import Config, load, load_user
-from p2assist.errors import RepositoryError
 from p2assist.experience import CoveringTest, Task
 from p2assist.generation.generator import Generator
+from p2assist.generation.request import Context, Document
+from p2assist.harness.evidence import evidence_at
 from p2assist.p2value import P2Settings
 from p2assist.replay.provenance import current_commit
-from p2assist.tasks.functions import Function, functions
-from p2assist.tasks.mining import read_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from p2assist.harness.mapping import ImpactMap
     from p2assist.harness.tester import Tester
     from p2assist.practice.workspace import Workspace
     from p2assist.replay.store import Store
@@ -60,11 +61,16 @@ class Services(Protocol):
         ...
 
     def index(self, progress: Progress) -> tuple[Tester, int]:
-        """The tester, and how many tests it knows. Asked for in trusted folders only."""
+        """The tester, and how many tests it knows. Asked for in trusted folders only, and again
+        when a file was saved."""
         ...
 
     def covering(self, task: Task) -> tuple[CoveringTest, ...]:
         """The tests that run the task's function; none before index() has returned."""
+        ...
+
+    def context(self, task: Task, documents: Sequence[Document]) -> Context:
+        """What the prompt may hold besides. documents: that are open, newest first."""
         ...
 
     def open_store(self) -> Store: ...
@@ -94,8 +100,8 @@ class Repository:
         config = _config(wanted)
         self._told: Progress | None = None
         self._space: Workspace = Workspace(config, bars=self._bars)
-        self._mapped: dict[str, Mapping[str, Function]] = {}
-        self._indexed = False
+        self._indexed: ImpactMap | None = None
+        self._reading = Lock()
 
     @cached_property
     def completer(self) -> Generator:
@@ -122,22 +128,28 @@ class Repository:
             inner.prepare()
 
     def index(self, progress: Progress) -> tuple[Tester, int]:
+        """Again after a save: what a change can affect is run, and a changed map gets a tester of
+        its own."""
         self._told = progress
-        known = self._space.impact
-        self._indexed = True
-        return self._space.tester, len(known.tests)
+        space = self._space
+        before = space.__dict__.pop("impact", None)
+        known = space.impact
+        if before is not None and known.files != before.files and "tester" in space.__dict__:
+            space.__dict__.pop("tester").close()
+        self._indexed = known
+        return space.tester, len(known.tests)
 
     def covering(self, task: Task) -> tuple[CoveringTest, ...]:
-        """By name: lines of a buffer are not those of the map. At module level the task's line."""
-        if not self._indexed:
+        if self._indexed is None:
             return ()
-        found = self._functions(task.path).get(task.function) if task.function else None
-        if task.function and found is None:
+        root = self._space.config.root
+        return evidence_at(root, self._indexed, task.path, task.source, task.line)
+
+    def context(self, task: Task, documents: Sequence[Document]) -> Context:
+        if not self._trusted:
             return ()
-        if found is None:
-            return self._space.impact.covering(task.path, task.line, task.line)
-        first, last = self._rows[task.path, task.function]
-        return self._space.impact.covering(task.path, first, last)
+        with self._reading:
+            return self._space.context.of(task, recent=documents)
 
     def open_store(self) -> Store:
         from p2assist.replay.store import Store
@@ -149,24 +161,6 @@ class Repository:
 
     def close(self) -> None:
         self._space.__exit__(None, None, None)
-
-    @cached_property
-    def _rows(self) -> dict[tuple[str, str], tuple[int, int]]:
-        return {}
-
-    def _functions(self, path: str) -> Mapping[str, Function]:
-        """The functions of the file as it is on the disk, which is what was mapped."""
-        if path not in self._mapped:
-            try:
-                source = read_source(self._space.config.root / path, path)
-                found = functions(source, path)
-            except RepositoryError:
-                return {}
-            self._mapped[path] = {one.name: one for one in found}
-            for one in found:
-                rows = source.count("\n", 0, one.start) + 1, source.count("\n", 0, one.end)
-                self._rows[path, one.name] = rows
-        return self._mapped[path]
 
     def _bars(self) -> AbstractContextManager[Progress]:
         @contextmanager

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from p2assist.errors import CancelledError, P2AssistError
 from p2assist.experience import Candidate, Experience, Feedback, FeedbackKind, Task
 from p2assist.generation.request import Control
+from p2assist.generation.request import Document as Opened
 from p2assist.p2value import possibility
 from p2assist_lsp import places, quiet
 from p2assist_lsp.debounce import Pace
@@ -46,13 +47,26 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a thread is to generate. documents: for the prompt's context."""
+
+    task: Task
+    invoked: bool
+    settings: Settings
+    documents: Sequence[Opened]
+    stop: threading.Event
+
+
+@dataclass(frozen=True, slots=True)
 class Shared:
-    """What the sessions of an editor have in common. landed: told of a text that was taken."""
+    """What the sessions of an editor have in common. documents: that are open beside one, newest
+    first. landed: told of a text that was taken."""
 
     settings: Callable[[], Settings]
     pool: Executor
     unwanted: Unwanted
     expectation: Expectation
+    documents: Callable[[Session], Sequence[Opened]]
     offered: Callable[[Session, Offer], None]
     landed: Callable[[Folder, Landed], None]
 
@@ -78,12 +92,17 @@ class Session:
         self._stop: threading.Event | None = None
         self._watched: list[_Watched] = []  # the newest last
         self._landed: list[Landed] = []
+        self.touched = 0.0
+        self.line: int | None = None  # where it was edited last, 1-based
 
     # Edits
 
     def edited(self, edits: Sequence[tuple[Edit, str]]) -> None:
         """Each edit of the document, with its text from before."""
-        self._pace.key(time.monotonic())
+        self.touched = time.monotonic()
+        self._pace.key(self.touched)
+        if edits:
+            self.line = self.document.source.count("\n", 0, edits[-1][0].start) + 1
         for edit, before in edits:
             for landed in self._landed:
                 landed.edit(edit)
@@ -135,7 +154,9 @@ class Session:
                 return []
             task = self._task(asked)
             run = asyncio.get_running_loop().run_in_executor
-            offer = await run(self._shared.pool, self._generate, task, asked, settings, stop)
+            documents = self._shared.documents(self)
+            wanted = _Wanted(task, asked.invoked, settings, documents, stop)
+            offer = await run(self._shared.pool, self._generate, wanted)
             if offer is None or stop.is_set():
                 return []
             return await self._present(offer, asked, settings, stop)
@@ -152,21 +173,21 @@ class Session:
         long = asked.invoked
         return places.task_at(self.path, before + source, len(before) + offset, long=long)
 
-    def _generate(
-        self, task: Task, asked: Asked, settings: Settings, stop: threading.Event
-    ) -> Offer | None:
+    def _generate(self, wanted: _Wanted) -> Offer | None:
         """In a thread: the candidates, with what is known of them."""
         services, completer = self.folder.services, self.folder.completer
         verifier = self.folder.verifier
         if services is None or completer is None:
             return None
-        started = time.monotonic()
-        seconds = INVOKED_SECONDS if asked.invoked else AUTOMATIC_SECONDS
-        control = Control(deadline=started + seconds, cancelled=stop)
+        started, task = time.monotonic(), wanted.task
+        seconds = INVOKED_SECONDS if wanted.invoked else AUTOMATIC_SECONDS
+        control = Control(deadline=started + seconds, cancelled=wanted.stop)
         try:
-            if verifier:
+            context = services.context(task, wanted.documents)
+            beams = wanted.settings.beams
+            found = completer.generate(task, beams=beams, context=context, control=control)
+            if verifier and found:
                 task = replace(task, tests=services.covering(task))
-            found = completer.generate(task, beams=settings.beams, control=control)
         except CancelledError:
             return None
         except P2AssistError as error:

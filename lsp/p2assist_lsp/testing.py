@@ -30,7 +30,7 @@ from typing import Any
 from p2assist.errors import HarnessError, ModelError, StoppedError, StoreError
 from p2assist.experience import Candidate, CoveringTest, Outcome, Task, TestReport
 from p2assist.generation.generator import FakeGenerator, Generator
-from p2assist.generation.request import FREE, Context, Control
+from p2assist.generation.request import FREE, Context, Control, Document
 from p2assist.generation.typed_ahead import TypedAhead
 from p2assist.harness.demand import WHOLE, Demand
 from p2assist.harness.tester import FakeTester, Tester
@@ -104,6 +104,9 @@ class Scripted:
 
     def covering(self, task: Task) -> tuple[CoveringTest, ...]:
         return tuple(CoveringTest(node_id, "0") for node_id in self.script.get("tests", ()))
+
+    def context(self, task: Task, documents: Sequence[Document]) -> Context:
+        return ()
 
     def open_store(self) -> Store:
         if "store" not in self.script:

@@ -38,7 +38,7 @@ class Verifier:
     is left of the older one. changed: told, from one of the threads, that an offer knows more."""
 
     def __init__(self, tester: Tester, changed: Changed, *, workers: int = 1) -> None:
-        self._tester, self._changed = tester, changed
+        self.tester, self._changed = tester, changed
         self._jobs: queue.PriorityQueue[_Job] = queue.PriorityQueue()
         self._age = itertools.count(0, -1)
         self._stops: dict[str, threading.Event] = {}
@@ -107,7 +107,7 @@ class Verifier:
         choice.state = State.TESTING
         self._changed(offer)
         try:
-            report = self._tester.test(offer.task, choice.text, Demand(stop=job.stop))
+            report = self.tester.test(offer.task, choice.text, Demand(stop=job.stop))
         except StoppedError:
             choice.state = State.WAITING
             return

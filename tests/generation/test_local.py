@@ -249,26 +249,6 @@ def test_code_that_comes_with_a_model_is_not_run(tiny: Path, tmp_path: Path) -> 
 # Adapters
 
 
-@pytest.fixture(scope="module")
-def make_adapter() -> Callable[..., Path]:
-    """Writes a LoRA adapter with random weights for the model in a folder."""
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
-
-    def make(
-        base: Path, folder: Path, *, name: str = "", targets: str | list[str] = "all-linear"
-    ) -> Path:
-        torch.manual_seed(1)
-        model = AutoModelForCausalLM.from_pretrained(base)
-        lora = LoraConfig(r=4, init_lora_weights=False, target_modules=targets)
-        adapted = get_peft_model(model, lora)
-        adapted.peft_config["default"].base_model_name_or_path = name or str(base)
-        adapted.save_pretrained(folder, save_embedding_layers=False)  # True asks the hub
-        return folder
-
-    return make
-
-
 def load(model: Path, adapter: Path) -> LocalGenerator:
     return LocalGenerator.load(
         str(model),
