@@ -62,9 +62,26 @@ GHOST = """() => {
 }"""
 
 
-def wait(condition: Callable[[], T], what: str | Callable[[], str]) -> T:
-    """The condition's first true value; fails after PATIENCE."""
-    end = time.monotonic() + PATIENCE
+# A view line is matched with its number by its height on the screen.
+LINE = """number => {
+  const shown = [...document.querySelectorAll('.margin-view-overlays .line-numbers')];
+  const mark = shown.find(e => e.textContent.trim() === String(number));
+  if (!mark) return '';
+  const top = mark.getBoundingClientRect().top;
+  const line = [...document.querySelectorAll('.view-lines .view-line')]
+    .find(e => Math.abs(e.getBoundingClientRect().top - top) < 3);
+  if (!line) return '';
+  const copy = line.cloneNode(true);
+  copy.querySelectorAll('[class*="ghost-text"]').forEach(e => e.remove());
+  return copy.textContent.replace(/[\\u00a0\\u00b7]/g, ' ');
+}"""
+
+
+def wait(
+    condition: Callable[[], T], what: str | Callable[[], str], *, patience: float = PATIENCE
+) -> T:
+    """The condition's first true value; fails after so many seconds."""
+    end = time.monotonic() + patience
     while time.monotonic() < end:
         if value := condition():
             return value
@@ -189,6 +206,23 @@ class Window:
         row = f".quick-input-list .monaco-list-row.focused[aria-label*='{title}']"
         self.page.wait_for_selector(row)
         self.page.keyboard.press("Enter")
+
+    def line(self, number: int) -> None:
+        """Goes to a line, counted from 1."""
+        self.page.keyboard.press("Control+g")
+        box = self.page.locator(".quick-input-widget input[type=text]")
+        box.wait_for(state="visible")
+        box.fill(f":{number}")
+        self.page.keyboard.press("Enter")
+        box.wait_for(state="hidden")
+
+    def text(self, number: int) -> str:
+        """A line of the buffer as it is shown, ghost text left out; it must be on screen."""
+        return str(self.page.evaluate(LINE, number))
+
+    def focus(self) -> None:
+        """Into the editor, with the cursor where it was."""
+        self.page.locator(f".tab[data-resource-name='{self.file.name}']").first.click()
 
     def ghost(self) -> str:
         return str(self.page.evaluate(GHOST)).rstrip()

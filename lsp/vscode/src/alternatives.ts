@@ -14,6 +14,8 @@ export interface Actions {
   diff(candidate: Candidate): Promise<void>;
   test(candidate: Candidate): Promise<void>;
   never(candidate: Candidate): Promise<void>;
+  /** The list was left without a choice. */
+  back(): Promise<void>;
 }
 
 interface Button extends vscode.QuickInputButton {
@@ -50,19 +52,23 @@ export function showAlternatives(
   pick.keepScrollPosition = true;
   fill();
   const listener = changed(fill);
+  let done = false;
   pick.onDidAccept(() => {
     const chosen = pick.selectedItems[0];
+    done = true;
     pick.hide();
     if (chosen !== undefined) void actions.insert(chosen.candidate);
   });
   pick.onDidTriggerItemButton(({ button, item }) => {
     const ours = BUTTONS.find((known) => known === button);
-    if (ours?.closes === true) pick.hide();
+    done = ours?.closes === true;
+    if (done) pick.hide();
     void ours?.run(actions, item.candidate);
   });
   pick.onDidHide(() => {
     listener.dispose();
     pick.dispose();
+    if (!done) void actions.back();
   });
   pick.show();
 }

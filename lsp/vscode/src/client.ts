@@ -61,8 +61,8 @@ export class Client implements vscode.Disposable {
     };
     const client = new LanguageClient("p2assist", "p2assist", run, this.clientOptions());
     this.client = client;
-    client.onNotification(STATUS, (status: ServerStatus) => {
-      this.tell(status);
+    client.onNotification(STATUS, (status: Partial<ServerStatus>) => {
+      this.tell({ ...STARTING, ...status });
     });
     client.onNotification(EVIDENCE, (evidence: Evidence) => {
       this.evidenceEmitter.fire(evidence);
@@ -118,7 +118,7 @@ export class Client implements vscode.Disposable {
 
   private async askStatus(): Promise<void> {
     try {
-      this.tell(await this.execute<ServerStatus>(ServerCommand.status));
+      this.tell({ ...STARTING, ...(await this.execute<Partial<ServerStatus>>(ServerCommand.status)) });
     } catch (error) {
       this.output.warn(`no status: ${String(error)}`);
     }

@@ -76,53 +76,60 @@ export class CompletionCommands {
     const editor = vscode.window.activeTextEditor;
     if (editor === undefined) return;
     const uri = editor.document.uri.toString();
-    const known = this.book.of(uri)?.candidates ?? (await this.ask(editor)).candidates;
+    const listed = this.book.of(uri);
+    const known = listed.length > 0 ? listed : (await this.ask(editor)).candidates;
     if (known.length === 0) {
       void vscode.window.showInformationMessage("p2assist has no candidates here yet: type, or ask with Alt+\\.");
       return;
     }
-    const latest = (id: string): Candidate | undefined => this.book.candidate(uri, id);
+    const latest = (id: string): Candidate | undefined => this.book.candidate(id);
     showAlternatives(known, latest, this.changed.event, this.actions(editor));
   }
 
   private actions(editor: vscode.TextEditor): Actions {
+    const { document } = editor;
     const offer = this.ghost.offers.current;
-    const version = editor.document.version;
-    const place = offer?.version === version ? offer : undefined;
-    const range = place === undefined ? undefined : this.ghost.range(place);
+    const { version } = document;
+    /** Of a candidate, as long as the text is the one that it was made for. */
+    const edit = (candidate: Candidate): vscode.TextEdit | undefined => {
+      const here = offer !== undefined && this.ghost.offers.isAt(document.uri.toString(), version);
+      if (here && document.version === version) return this.ghost.edit(offer, candidate);
+      void vscode.window.showInformationMessage("The text has changed since these candidates were made: ask again.");
+      return undefined;
+    };
     return {
-      insert: (candidate) => this.insert(editor, range, version, candidate),
+      insert: (candidate) => this.insert(editor, edit(candidate), candidate),
       diff: async (candidate) => {
-        if (range === undefined) {
-          sayChanged();
-          return;
-        }
-        const name = editor.document.uri.path.split("/").at(-1) ?? "";
-        await this.previews.diff(editor.document, range, candidate.text, `${name}: ${evidenceWords(candidate)}`);
+        const change = edit(candidate);
+        const name = document.uri.path.split("/").at(-1) ?? "";
+        if (change) await this.previews.diff(document, change, `${name}: ${evidenceWords(candidate)}`);
       },
       test: (candidate) => this.test(candidate.id),
       never: (candidate) => this.never(candidate.id),
+      // VS Code took the ghost text away when the list opened.
+      back: async () => {
+        if (offer !== undefined) await vscode.commands.executeCommand("editor.action.inlineSuggest.trigger");
+      },
     };
   }
 
   private async insert(
-    editor: vscode.TextEditor,
-    range: vscode.Range | undefined,
-    version: number,
+    { document, viewColumn }: vscode.TextEditor,
+    change: vscode.TextEdit | undefined,
     candidate: Candidate,
   ): Promise<void> {
-    if (range === undefined || editor.document.version !== version) {
-      sayChanged();
-      return;
-    }
-    const uri = editor.document.uri;
-    const shown = await vscode.window.showTextDocument(editor.document, editor.viewColumn);
-    await shown.edit((edit) => {
-      edit.replace(range, candidate.text);
+    if (change === undefined) return;
+    const editor = await vscode.window.showTextDocument(document, viewColumn);
+    const start = document.offsetAt(change.range.start);
+    await editor.edit((edit) => {
+      edit.replace(change.range, change.newText);
     });
-    const end = editor.document.positionAt(editor.document.offsetAt(range.start) + candidate.text.length);
-    shown.selection = new vscode.Selection(end, end);
-    await vscode.commands.executeCommand(ServerCommand.accepted, { id: candidate.id, uri: uri.toString() });
+    const unix = document.eol === vscode.EndOfLine.LF;
+    const length = (unix ? change.newText : change.newText.replaceAll(/\r?\n/g, "\r\n")).length;
+    const end = document.positionAt(start + length);
+    editor.selection = new vscode.Selection(end, end);
+    const argument = { id: candidate.id, uri: document.uri.toString() };
+    await vscode.commands.executeCommand(ServerCommand.accepted, argument);
   }
 
   private async why(): Promise<void> {
@@ -185,10 +192,6 @@ async function insertedBy({ document, selection }: vscode.TextEditor, command: s
   await vscode.commands.executeCommand(command);
   const text = document.getText();
   return text.slice(start, start + Math.max(0, text.length - before));
-}
-
-function sayChanged(): void {
-  void vscode.window.showInformationMessage("The text has changed since these candidates were made: ask again with Alt+\\.");
 }
 
 function sayNothingShown(): void {

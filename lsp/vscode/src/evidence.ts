@@ -1,36 +1,38 @@
-/** The last evidence of each document. What is shown never changes: this goes beside it. */
+/** The evidence that came in. What is shown never changes: this goes beside it. */
 import type { Candidate, Evidence } from "./protocol.js";
 
+const KEPT = 500;
+
 export class EvidenceBook {
-  private readonly pages = new Map<string, Evidence>();
+  private readonly pages = new Map<string, readonly string[]>();
+  private readonly known = new Map<string, Candidate>();
 
-  /** Takes a whole list from the server in place of the one before. */
-  take(evidence: Evidence): void {
-    this.pages.set(evidence.uri, evidence);
+  /** Takes a whole list from the server in place of the document's one before. */
+  take({ uri, candidates }: Evidence): void {
+    if (candidates.length > 0) this.pages.set(uri, candidates.map(({ id }) => id));
+    for (const candidate of candidates) this.amend(candidate);
   }
 
-  /** One candidate tested by request: replaced where it stands, ignored where it does not. */
+  /** One candidate, the newest last: what was accepted is of interest after its list is gone. */
   amend(candidate: Candidate): void {
-    for (const [uri, page] of this.pages) {
-      if (!page.candidates.some(({ id }) => id === candidate.id)) continue;
-      const candidates = page.candidates.map((old) => (old.id === candidate.id ? candidate : old));
-      this.pages.set(uri, { ...page, candidates });
-    }
+    this.known.delete(candidate.id);
+    this.known.set(candidate.id, candidate);
+    const [oldest] = this.known.keys();
+    if (this.known.size > KEPT && oldest !== undefined) this.known.delete(oldest);
   }
 
-  of(uri: string): Evidence | undefined {
-    return this.pages.get(uri);
+  /** The last list of a document. */
+  of(uri: string): readonly Candidate[] {
+    const ids = this.pages.get(uri) ?? [];
+    return ids.map((id) => this.known.get(id)).filter((candidate) => candidate !== undefined);
   }
 
-  candidate(uri: string, id: string | undefined): Candidate | undefined {
-    return id === undefined ? undefined : this.pages.get(uri)?.candidates.find((candidate) => candidate.id === id);
+  candidate(id: string | undefined): Candidate | undefined {
+    return id === undefined ? undefined : this.known.get(id);
   }
 
   forget(uri: string): void {
+    for (const id of this.pages.get(uri) ?? []) this.known.delete(id);
     this.pages.delete(uri);
-  }
-
-  clear(): void {
-    this.pages.clear();
   }
 }

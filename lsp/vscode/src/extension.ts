@@ -32,7 +32,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
 
   const draw = (): void => {
     const uri = vscode.window.activeTextEditor?.document.uri.toString() ?? "";
-    bar.update(running.status, book.candidate(uri, ghost.subject), ghost.neighbours);
+    bar.update(running.status, book.candidate(ghost.subjectIn(uri)), ghost.neighbours);
   };
   const push = (): void => void running.push();
 

@@ -4,13 +4,13 @@ import type { Middleware } from "vscode-languageclient/node";
 
 import { neighbours } from "./neighbours.js";
 import { candidateId, itemText, keepShownFirst, type Offer, Offers } from "./offers.js";
-import { ServerCommand } from "./protocol.js";
+import { type Candidate, ServerCommand } from "./protocol.js";
 
 export class Ghost implements vscode.Disposable {
   private readonly changed = new vscode.EventEmitter<void>();
   private readonly watcher: vscode.Disposable;
   private others: readonly string[] = [];
-  private lastAccepted: string | undefined;
+  private lastAccepted: { readonly id: string; readonly uri: string } | undefined;
   readonly offers = new Offers();
   readonly onDidChange = this.changed.event;
 
@@ -42,12 +42,17 @@ export class Ghost implements vscode.Disposable {
 
   /** The candidate whose evidence is of interest: what is on screen, else what was accepted last. */
   get subject(): string | undefined {
-    return this.offers.shownId ?? this.lastAccepted;
+    return this.offers.shownId ?? this.lastAccepted?.id;
+  }
+
+  /** The same, if it is in this document. */
+  subjectIn(uri: string): string | undefined {
+    return (this.offers.current ?? this.lastAccepted)?.uri === uri ? this.subject : undefined;
   }
 
   /** The candidate that was accepted last, while it is of interest. */
   get acceptedId(): string | undefined {
-    return this.lastAccepted;
+    return this.lastAccepted?.id;
   }
 
   cycle(by: number): void {
@@ -61,9 +66,13 @@ export class Ghost implements vscode.Disposable {
     this.tell();
   }
 
-  /** What the offer's items replace. */
-  range({ start, end }: Offer): vscode.Range {
-    return new vscode.Range(start.line, start.character, end.line, end.character);
+  /** The edit that a candidate makes where the offer was made. */
+  edit({ ids, texts, start, end }: Offer, candidate: Candidate): vscode.TextEdit {
+    const offered = texts[ids.indexOf(candidate.id)];
+    // Only what was offered replaces the entry that is selected in a suggestion list.
+    const from = offered === undefined ? end : start;
+    const range = new vscode.Range(from.line, from.character, end.line, end.character);
+    return new vscode.TextEdit(range, offered ?? candidate.text);
   }
 
   dispose(): void {
@@ -99,8 +108,9 @@ export class Ghost implements vscode.Disposable {
 
   private accepted(args: readonly unknown[]): void {
     const id = candidateId({ insertText: "", command: { command: ServerCommand.accepted, arguments: args } });
+    const uri = this.offers.current?.uri ?? vscode.window.activeTextEditor?.document.uri.toString() ?? "";
     this.offers.end();
-    this.lastAccepted = id;
+    this.lastAccepted = id === undefined ? undefined : { id, uri };
     this.tell();
   }
 

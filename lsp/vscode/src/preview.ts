@@ -13,10 +13,10 @@ export class Previews implements vscode.TextDocumentContentProvider, vscode.Disp
     return this.texts.get(uri.toString()) ?? "";
   }
 
-  /** Opens the buffer beside the buffer with `text` in place of `range`. */
-  async diff(document: vscode.TextDocument, range: vscode.Range, text: string, title: string): Promise<void> {
+  /** Opens the buffer beside the buffer with the change made. */
+  async diff(document: vscode.TextDocument, { range, newText }: vscode.TextEdit, title: string): Promise<void> {
     const whole = document.getText();
-    const changed = whole.slice(0, document.offsetAt(range.start)) + text + whole.slice(document.offsetAt(range.end));
+    const changed = whole.slice(0, document.offsetAt(range.start)) + newText + whole.slice(document.offsetAt(range.end));
     const name = document.uri.path.split("/").at(-1) ?? "candidate.py";
     await vscode.commands.executeCommand("vscode.diff", document.uri, this.keep(name, changed), title, { preview: true });
   }

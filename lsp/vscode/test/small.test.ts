@@ -22,12 +22,13 @@ test("the book holds the last list of each document, and amends one candidate", 
     passed: 0, total: 0, failing: [], evidence: "", state: "waiting",
   };
   const book = new EvidenceBook();
-  book.take({ uri: "u", version: 1, candidates: [candidate] });
+  book.take({ uri: "u", version: 1, candidates: [candidate, { ...candidate, id: "b" }] });
   book.amend({ ...candidate, state: "tested", passed: 2, total: 2 });
-  assert.equal(book.candidate("u", "a")?.passed, 2);
-  assert.equal(book.candidate("u", undefined), undefined);
-  book.amend({ ...candidate, id: "stranger" });
-  assert.equal(book.of("u")?.candidates.length, 1);
+  assert.deepEqual(book.of("u").map(({ id, passed }) => [id, passed]), [["a", 2], ["b", 0]]);
+  book.take({ uri: "u", version: 2, candidates: [{ ...candidate, id: "c" }] });
+  assert.equal(book.candidate("a")?.passed, 2);
+  assert.deepEqual(book.of("u").map(({ id }) => id), ["c"]);
+  assert.equal(book.candidate(undefined), undefined);
   book.forget("u");
-  assert.equal(book.of("u"), undefined);
+  assert.deepEqual(book.of("u"), []);
 });
