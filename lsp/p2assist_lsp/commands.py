@@ -29,9 +29,11 @@ async def partially_accepted(editor: Editor, arguments: Arguments) -> None:
     length = _first(arguments).get("acceptedLength")
     if found is None or not isinstance(length, int):
         return
-    _, offer, choice = found
+    session, offer, choice = found
     if points(choice.text, length, "utf-16") >= len(choice.text):
-        found[0].say(offer, choice, FeedbackKind.ACCEPTED)
+        session.say(offer, choice, FeedbackKind.ACCEPTED)
+    elif length > 0:
+        session.part(offer)
 
 
 async def rejected(editor: Editor, arguments: Arguments) -> None:

@@ -108,9 +108,21 @@ class Watch:
         """Another offer takes its place: no word on this one."""
         self.phase = Phase.OVER
 
+    def named(self, rest: str) -> str | None:
+        """The id of the best shown text that is still possible and ends so."""
+        return next((k for k, text in self._live.items() if text.endswith(rest)), None)
+
+    def piece(self) -> None:
+        """The client knows that what came last was accepted, though it may be one letter."""
+        self._pieces += self.typed > 0
+
     def say(self, choice: str, kind: FeedbackKind) -> Verdict | None:
-        """The client knows it for certain."""
-        return None if self.phase is Phase.OVER else self._over(choice, kind)
+        """The client knows it for certain. What was accepted in part stays so."""
+        if self.phase is Phase.OVER:
+            return None
+        if kind is FeedbackKind.REJECTED and self._pieces:
+            kind = FeedbackKind.PARTIALLY_ACCEPTED
+        return self._over(choice, kind)
 
     def _inserted(self, text: str) -> Verdict | None:
         typed = self.typed

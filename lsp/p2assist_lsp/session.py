@@ -73,8 +73,11 @@ class Shared:
 
 @dataclass(slots=True)
 class _Watched:
+    """latest: an offer of the rest alone, made while what was shown was typed through."""
+
     watch: Watch
     offer: Offer
+    latest: Offer | None = None
     since: float = field(default_factory=time.monotonic)
 
 
@@ -247,8 +250,10 @@ class Session:
         at = asked.offset
         old = self._live()
         if old is not None:
-            if old.cursor == at and old.rest == choices[0].text and old.typed:
-                return  # the same text, further on: who types it through is still being watched
+            if old.cursor == at and old.typed and [c.text for c in choices] == [old.rest]:
+                # The same text, further on: who types it through is still being watched.
+                self._watched[-1].latest = offer
+                return
             old.supersede()
         texts = [(choice.id, asked.head[at - asked.start :] + choice.text) for choice in choices]
         following = [one for one in self._watched if one.watch.phase is not Phase.OVER]
@@ -268,9 +273,25 @@ class Session:
 
     def say(self, offer: Offer, choice: Choice, kind: FeedbackKind) -> None:
         """The client knows what became of a choice."""
-        for watched in tuple(self._watched):
-            if watched.offer is offer:
-                self._take(watched, watched.watch.say(choice.id, kind))
+        if kind is FeedbackKind.REJECTED:
+            self._shared.unwanted.add(offer.task, choice.text)
+        found = self._watching(offer)
+        if found is None:
+            return
+        known = found.watch.named(choice.text) if found.offer is not offer else choice.id
+        if known is None:  # of the list of candidates, never shown
+            found.offer = offer
+        self._take(found, found.watch.say(known or choice.id, kind))
+
+    def part(self, offer: Offer) -> None:
+        """The client knows that a part of what is shown was accepted."""
+        found = self._watching(offer)
+        if found is not None:
+            found.watch.piece()
+
+    def _watching(self, offer: Offer) -> _Watched | None:
+        watched = (one for one in self._watched if offer is one.offer or offer is one.latest)
+        return next(watched, None)
 
     def never(self, offer: Offer, choice: Choice) -> None:
         self._shared.unwanted.add(offer.task, choice.text)

@@ -263,6 +263,58 @@ def test_an_escape_that_the_client_tells_is_a_rejection(serve: Serve, store: Sto
     assert [f.kind for f in kept["a + b"].feedback] == [FeedbackKind.REJECTED]
 
 
+def test_an_escape_names_what_is_shown_further_on(serve: Serve, store: Store) -> None:
+    async def main() -> None:
+        async with serve(SCRIPT) as client:
+            uri = client.open("a.py", ADD)
+            await client.inline(uri, 1, 11)
+            client.type(uri, 1, 11, "a")
+            (rest,) = await client.inline(uri, 1, 12)
+            await client.run("p2assist.rejected", rest.command.arguments[0])
+            assert rest.insert_text not in texts(await client.inline(uri, 1, 12, invoked=True))
+            await client.run("p2assist.testing.flush")
+
+    asyncio.run(main())
+    kept = {e.candidate.text: e for e in store.experiences()}
+    assert [f.kind for f in kept["a + b"].feedback] == [FeedbackKind.REJECTED]
+
+
+def test_a_part_of_one_letter_is_taken_though_the_rest_is_rejected(
+    serve: Serve, store: Store
+) -> None:
+    async def main() -> None:
+        async with serve(SCRIPT) as client:
+            uri = client.open("a.py", ADD)
+            (item,) = await client.inline(uri, 1, 11)
+            client.type(uri, 1, 11, "a")
+            part = item.command.arguments[0] | {"acceptedLength": 1}
+            await client.run("p2assist.partiallyAccepted", part)
+            (rest,) = await client.inline(uri, 1, 12)
+            await client.run("p2assist.rejected", rest.command.arguments[0])
+            await client.run("p2assist.testing.flush")
+
+    asyncio.run(main())
+    kept = {e.candidate.text: e for e in store.experiences()}
+    assert [f.kind for f in kept["a + b"].feedback] == [FeedbackKind.PARTIALLY_ACCEPTED]
+
+
+def test_what_is_taken_from_the_list_was_accepted(serve: Serve, store: Store) -> None:
+    async def main() -> None:
+        async with serve(SCRIPT) as client:
+            uri = client.open("a.py", ADD)
+            await client.inline(uri, 1, 11)
+            told = await client.hears("p2assist/evidence", lambda e: len(e.candidates) > 1)
+            other = next(c for c in told.candidates if c.text == "a - b")
+            client.type(uri, 1, 11, other.text)
+            await client.run("p2assist.accepted", {"id": other.id, "uri": uri})
+            await client.run("p2assist.testing.flush")
+
+    asyncio.run(main())
+    given = {e.candidate.text: [f.kind for f in e.feedback] for e in store.experiences()}
+    assert given["a - b"] == [FeedbackKind.ACCEPTED]
+    assert given["a + b"] == []
+
+
 def test_githubs_notifications_are_understood(serve: Serve, store: Store) -> None:
     async def main() -> None:
         async with serve(SCRIPT) as client:
