@@ -52,6 +52,10 @@ class PrefixCache(Generic[M]):
     def nbytes(self) -> int:
         return sum(document.memory.nbytes for document in self._documents)
 
+    def clear(self) -> None:
+        """Forget everything."""
+        self._documents.clear()
+
     def take(self, ids: Sequence[int]) -> tuple[M, int] | None:
         """The memory of the longest prefix of ids that is known, and its length; None where
         nothing worth having is.

@@ -71,6 +71,7 @@ class LeanForward:
     def device(self) -> torch.device:
         return self.weights.device
 
+    @torch.inference_mode()
     def prefill(self, ids: Sequence[int], control: Control = FREE) -> LeanPrompt | None:
         keys, done = self.cache.take(ids) or (Keys(self.weights, len(ids)), 0)
         keys.reserve(len(ids))
@@ -175,6 +176,7 @@ class LeanPrompt:
     def branch(self, rows: int, room: int) -> LeanBranches:
         return LeanBranches(self._forward, self._keys, rows, room)
 
+    @torch.inference_mode()
     def score(self, answers: Sequence[Sequence[int]]) -> list[float]:
         """What answers have in common is computed once: they too are branches of a tree."""
         sums: list[float] = []

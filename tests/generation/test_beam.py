@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import itertools
 import math
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from p2assist.errors import CancelledError
 from p2assist.experience import SpanKind, Task
 from p2assist.generation.merge import Beam
+from p2assist.generation.request import Control
 from p2assist.generation.stop import StopRule
 from p2assist.generation.vocabulary import Vocabulary
 
@@ -293,3 +296,67 @@ def test_answers_of_different_lengths_do_not_touch_each_other(
     assert apart == pytest.approx(
         [whole_forward(network, prompt, answer) for answer in answers], **EXACT
     )
+
+
+class Watched:
+    """A forward that tells how many steps were made, and does something after some of them."""
+
+    def __init__(self, inner: Any, after: int, do: Callable[[], None]) -> None:
+        self.inner, self.after, self.do = inner, after, do
+        self.steps = 0
+        self.device = inner.device
+
+    def prefill(self, ids: Sequence[int], control: Any) -> Any:
+        self.prefilled = self.inner.prefill(ids, control)
+        if self.prefilled is None:
+            return None
+        self.logits = self.prefilled.logits
+        return self
+
+    def branch(self, rows: int, room: int) -> Any:
+        self.branches = self.prefilled.branch(rows, room)
+        return self
+
+    def step(self, parents: Sequence[int], tokens: Sequence[int]) -> Any:
+        self.steps += 1
+        if self.steps == self.after:
+            self.do()
+        return self.branches.step(parents, tokens)
+
+
+def test_who_cancels_waits_for_one_step(search: BeamSearch, vocabulary: Vocabulary) -> None:
+    cancelled = threading.Event()
+
+    def from_another_thread() -> None:
+        thread = threading.Thread(target=cancelled.set)
+        thread.start()
+        thread.join()
+
+    watched = Watched(search.forward, 3, from_another_thread)
+    endless = type(search)(watched, vocabulary, [])
+    with pytest.raises(CancelledError):
+        endless.run(
+            vocabulary.encode("x = 1\n"),
+            StopRule(SpanKind.BLOCK),
+            beams=4,
+            max_tokens=20,
+            control=Control(cancelled=cancelled),
+        )
+    assert watched.steps == 3
+
+
+def test_at_the_deadline_the_best_so_far_is_what_is_found(
+    search: BeamSearch, vocabulary: Vocabulary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("p2assist.generation.request.time.monotonic", lambda: now[0])
+    watched = Watched(search.forward, 4, lambda: now.__setitem__(0, 5.0))
+    endless = type(search)(watched, vocabulary, [])
+    rule, prompt = StopRule(SpanKind.BLOCK), vocabulary.encode("x = 1\n")
+    control = Control(deadline=5.0)
+    found = endless.run(prompt, rule, beams=4, max_tokens=20, control=control)
+    assert watched.steps == 4 and found
+    for beam in found:
+        assert len(beam.ids) == 5 and not beam.finished
+        assert beam.text == rule.whole(vocabulary.text(beam.ids)).rstrip()
+    assert endless.run(prompt, rule, beams=4, max_tokens=20, control=control) == []
