@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
 from itertools import islice
@@ -107,12 +107,15 @@ class Workspace:
     def keep(self, made: ImpactMap) -> ImpactMap:
         """Makes it the workspace's map, now and next time."""
         made.save(self.config)
+        self._leave_state_out_of_git()
         self.__dict__["impact"] = made
         return made
 
     @cached_property
     def store(self) -> Store:
-        return Store.open(self.config.store_url)
+        opened = Store.open(self.config.store_url)
+        self._leave_state_out_of_git()
+        return opened
 
     @cached_property
     def registry(self) -> Registry:
@@ -256,3 +259,10 @@ class Workspace:
     def _mined(self, paths: Sequence[str], seed: int) -> Iterator[Task]:
         commit = current_commit(self.config.root)
         return mining.mine(self.config, self.impact, paths=paths, seed=seed, commit=commit)
+
+    def _leave_state_out_of_git(self) -> None:
+        """The state folder ignores itself: an editor works in repositories that nobody prepared."""
+        file = self.config.state / ".gitignore"
+        if self.config.state.is_dir() and not file.exists():
+            with suppress(OSError):  # a full disk: what matters is said where it is written
+                file.write_text("*\n", encoding="utf-8")

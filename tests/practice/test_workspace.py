@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -23,3 +24,14 @@ def test_the_server_that_the_user_names_is_asked_instead_of_a_model_here(
         for made in (space.generator(asked), space.completer(asked)):
             assert (made.model, made.adapter) == ("coder", adapter)
         assert isinstance(space.generator(asked), RemoteGenerator)
+
+
+def test_the_state_folder_ignores_itself(tmp_path: Path) -> None:
+    with Workspace(Config(root=tmp_path)) as space:
+        assert space.store.stats().tasks == 0
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    told = subprocess.run(
+        ["git", "-C", str(tmp_path), "status", "--porcelain"], capture_output=True, check=True
+    )
+    assert (tmp_path / ".p2assist" / "replay.db").is_file()
+    assert told.stdout == b""
