@@ -102,7 +102,7 @@ class Bench:
         try:
             read = reading.read(laid.before, own)
         except SyntaxError as error:
-            if self._same_syntax:
+            if self._same_syntax and self.impact.imported(task.path):
                 words = f"{type(error).__name__}: {error.msg} ({task.path}, line {error.lineno})"
                 return _alike(course, task, Verdict(Outcome.ERROR, message=words), empty)
             read = reading.unread(own)

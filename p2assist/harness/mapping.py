@@ -132,6 +132,11 @@ class ImpactMap:
         found = file.moved(outline(text)).covering(first_line, last_line) if file else 0
         return [test for test in self.of(found) if test.may_tell]
 
+    def imported(self, path: str) -> bool:
+        """Whether collecting the tests imports the file; not where only a test's own body does."""
+        known = self.coverage.get(path)
+        return known is not None and bool(known.ran & credit.EVERYONE)
+
     def of(self, tests: int) -> list[BaselineTest]:
         """The tests of a set of credit.py."""
         return [self.tests[number] for number in credit.places(tests, len(self.tests))]

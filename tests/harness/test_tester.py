@@ -206,6 +206,38 @@ def test_equal_syntax_trees_share_a_run(shop_tester: AnyTester, shop_task: TaskO
     assert shop_tester.test(task, "return '$' + str(number)") is not first
 
 
+def test_what_does_not_parse_fails_where_only_a_tests_own_body_imports_it(
+    project: Callable[..., Config],
+) -> None:
+    config = project(
+        {
+            "late.py": "def f():\n    return 1\n",
+            "early.py": "def g():\n    return 1\n",
+            "test_both.py": "import pytest, early\n"
+            "def test_late():\n    import late\n    assert late.f() == 1\n"
+            "def test_caught():\n"
+            "    try:\n        import late\n        late.f()\n"
+            "    except SyntaxError:\n        pass\n"
+            "def test_early():\n    assert early.g() == 1\n",
+        }
+    )
+    known = impact.build(config)
+    known.save(config)
+    assert (known.imported("early.py"), known.imported("late.py")) == (True, False)
+    assert not known.imported("nowhere.py")
+    late = make_task(config, known, "late.py", "return 1")
+    early = make_task(config, known, "early.py", "return 1")
+    with WarmTester(config, known) as warm:
+        for tester in (SubprocessTester(config, known), warm):
+            told = {o.node_id: o.outcome for o in tester.test(late, "return (").outcomes}
+            assert told == {
+                "test_both.py::test_late": Outcome.FAILED,
+                "test_both.py::test_caught": Outcome.PASSED,
+            }
+            (one,) = tester.test(early, "return (").outcomes
+            assert one.outcome is Outcome.ERROR
+
+
 def test_a_stale_compiled_file_is_never_loaded(project: Callable[..., Config]) -> None:
     config = project(
         {
