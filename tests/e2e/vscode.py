@@ -9,14 +9,15 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+import waiting
 from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,8 +25,8 @@ CODE_SERVER = ROOT / ".e2e/code-server/node_modules/code-server/out/node/entry.j
 VSIX = ROOT / "lsp/vscode/p2assist.vsix"
 SHOTS = ROOT / ".e2e/shots/vscode"
 PATIENCE = 30.0  # seconds that a test waits for what must come
+wait = partial(waiting.wait, patience=PATIENCE)
 
-T = TypeVar("T")
 
 SETTINGS: dict[str, Any] = {
     "workbench.startupEditor": "none",
@@ -75,18 +76,6 @@ LINE = """number => {
   copy.querySelectorAll('[class*="ghost-text"]').forEach(e => e.remove());
   return copy.textContent.replace(/[\\u00a0\\u00b7]/g, ' ');
 }"""
-
-
-def wait(
-    condition: Callable[[], T], what: str | Callable[[], str], *, patience: float = PATIENCE
-) -> T:
-    """The condition's first true value; fails after so many seconds."""
-    end = time.monotonic() + patience
-    while time.monotonic() < end:
-        if value := condition():
-            return value
-        time.sleep(0.05)
-    raise AssertionError(f"in vain: {what() if callable(what) else what}")
 
 
 @dataclass

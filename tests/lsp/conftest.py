@@ -21,6 +21,17 @@ from p2assist.replay.store import Store
 
 SECONDS = 20.0
 ADD = "def add(a, b):\n    return \n\n\nprint(add(1, 2))\n"
+ANSWERS = {"return": ["a + b", "a - b", "a"], "x =": ["1"]}
+TESTS = ["t.py::test_sum", "t.py::test_more"]
+SCRIPT: dict[str, Any] = {
+    "answers": ANSWERS,
+    "tests": TESTS,
+    "failing": {"a - b": ["t.py::test_sum"]},
+}
+
+
+def texts(items: list[types.InlineCompletionItem]) -> list[str]:
+    return [str(item.insert_text) for item in items]
 
 
 class Client(LanguageClient):
