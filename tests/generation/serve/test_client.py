@@ -251,6 +251,7 @@ def test_a_new_champion_serves_the_next_request_and_none_fails(
             wait_for(lambda before=before: len(seen) > before + 5, "requests")
             chosen.append((tmp_path / name, name))
             assert generator.generate(TASK)[0].adapter == name
+        wait_for(lambda: "three" in seen, "the last Champion's first answer")
         stop.set()
         for one in asking:
             one.result(60)
