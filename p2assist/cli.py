@@ -69,13 +69,20 @@ def _root(
 
 
 @app.command(epilog="Example: p2assist init --repo ~/src/shop")
-def init(repo: Repo = HERE, python: Python = "", as_json: Json = False) -> None:
+def init(
+    again: Annotated[
+        bool, typer.Option("--again", help="Map the tests anew, whatever is known of them.")
+    ] = False,
+    repo: Repo = HERE,
+    python: Python = "",
+    as_json: Json = False,
+) -> None:
     """Find the tests, map lines to tests, check isolation, write the settings."""
     from p2assist.practice.setup import prepare
     from p2assist.report import tables
 
     with _workspace(repo, python=python) as space:
-        done = prepare(space)
+        done = prepare(space, again=again)
     _show(asdict(done), tables.pairs(done.lines()), as_json)
 
 

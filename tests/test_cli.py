@@ -87,6 +87,25 @@ def test_init_writes_settings_once_and_never_over_a_persons(shop: Path) -> None:
     assert (shop / "pyproject.toml").read_text() == changed
 
 
+def test_init_again_takes_a_change_that_was_meant_to_break_tests(tmp_path: Path) -> None:
+    root = tmp_path / "shop"
+    ignored = shutil.ignore_patterns(".*", "__pycache__")
+    shutil.copytree(EXAMPLES / "quickstart", root, ignore=ignored)
+    made: Any = value("init", root=root)
+    assert not made["quarantined"]
+    text = root / "basket" / "text.py"
+    text.write_text(text.read_text().replace('cents % 100:02d}"', 'cents % 100:02d} EUR"'))
+    green = root / ".p2assist" / "green"
+    kept: Any = value("init", root=root)
+    assert (kept["passing"], kept["quarantined"]) == (made["passing"], {})
+    before = {file.name for file in green.iterdir()}
+    again: Any = value("init", "--again", root=root)
+    assert again["passing"] < made["passing"]
+    assert all("failed at baseline" in why for why in again["quarantined"].values())
+    assert len(again["quarantined"]) == made["passing"] - again["passing"]
+    assert not before <= {file.name for file in green.iterdir()}  # nothing of the older tree
+
+
 def test_complete_with_tests_ranks_and_names_the_evidence(shop: Path) -> None:
     rows = value("complete", "basket/pricing.py:8", "--test", root=shop)
     assert isinstance(rows, list)

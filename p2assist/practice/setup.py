@@ -53,14 +53,15 @@ class Prepared:
         }
 
 
-def prepare(space: Workspace) -> Prepared:
-    """Maps the repository and writes what is missing of its settings.
+def prepare(space: Workspace, *, again: bool = False) -> Prepared:
+    """Maps the repository and writes what is missing of its settings. again: map it anew, whatever
+    is known of it; what stands there now is then the last green tree, its broken tests are broken.
 
     Raises BaselineError, IsolationError or HarnessError where its tests cannot be used, and
     ConfigError where the settings cannot be written; nothing is written then.
     """
     config, isolation = space.config, detect(space.config.user.isolation)
-    impact = space.impact
+    impact = space.remap() if again else space.impact
     own = [path for path in impact.paths if path not in set(impact.test_files)]
     values = {
         "model": config.team.model,

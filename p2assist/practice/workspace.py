@@ -19,7 +19,7 @@ from p2assist.generation.serve.client import ModelProcess, Say, ServedGenerator
 from p2assist.generation.serve.place import supported
 from p2assist.harness import baseline
 from p2assist.harness import impact as impact_map
-from p2assist.harness.green import GreenTree
+from p2assist.harness.green import Contents, GreenTree
 from p2assist.harness.impact import ImpactMap
 from p2assist.harness.interpreter import find_python
 from p2assist.harness.tester import WarmTester
@@ -99,10 +99,12 @@ class Workspace:
             return self.keep(impact_map.update(self.config, known, progress=told))
 
     def remap(self) -> ImpactMap:
-        """Runs the whole suite and keeps the new map."""
+        """Runs the whole suite and keeps the new map; of older trees nothing is kept."""
         with self._bars() as told:
             made = impact_map.build(self.config, progress=told)
-        return self.keep(made)
+        self.keep(made)
+        Contents(self.config).drop_others(made.files.values())
+        return made
 
     def keep(self, made: ImpactMap) -> ImpactMap:
         """Makes it the workspace's map, now and next time."""
