@@ -34,7 +34,8 @@ _CPU_SLOWER = 10  # how many times its baseline a suite may compute
 @dataclass(frozen=True, slots=True)
 class Job:
     """A candidate that has to be run. meaning: what two candidates share that do the same.
-    wanted: node ids in the order they run. timeout, cpu: seconds."""
+    wanted: node ids in the order of the suite. order: in which they run, see suite.Run. timeout,
+    cpu: seconds."""
 
     task: Task
     files: Files
@@ -42,6 +43,7 @@ class Job:
     wanted: tuple[str, ...]
     timeout: float
     cpu: int
+    order: str = ""
 
     @property
     def paths(self) -> list[str]:

@@ -4,7 +4,7 @@ end it."""
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from p2assist.errors import StoppedError
@@ -20,15 +20,18 @@ _SIGXCPU = 24
 class Course:
     """One candidate's way through its tests. It is a Stop: set where the run has to end, because
     the caller went away, the budget is used up or the answer is known. wish: the caller's own
-    event; whole: whether the whole report is wanted, whatever it takes."""
+    event; whole: whether the whole report is wanted, whatever it takes; yes_or_no: whether the
+    first test that breaks is enough."""
 
     def __init__(self, task: Task, demand: Demand, impact: ImpactMap) -> None:
+        self._task, self._impact = task, impact
         self._tests = {test.node_id: test for test in task.tests}
         self._demand, self._known = demand, impact.by_id
         self._started = time.perf_counter()
         self._told: set[str] = set()
         self._broken = False
         self.wish = demand.stop
+        self.yes_or_no = demand.yes_or_no
         self.whole = demand.seconds is None and not demand.yes_or_no
 
     def is_set(self) -> bool:
@@ -40,6 +43,24 @@ class Course:
         if self._demand.seconds is None:
             return None
         return max(0.0, self._demand.seconds - (time.perf_counter() - self._started))
+
+    def only(self, node_ids: Collection[str]) -> Course:
+        """The same with some of its tests alone; of their outcomes the caller is told nothing."""
+        tests = tuple(test for test in self._task.tests if test.node_id in node_ids)
+        demand = Demand(seconds=self.left, yes_or_no=self.yes_or_no, stop=self.wish)
+        return Course(replace(self._task, tests=tests), demand, self._impact)
+
+    def refuted(self, broken: Iterable[TestOutcome], said: TestReport) -> TestReport:
+        """The partial report that a run of only() has led to: its tests that break, and that the
+        others have not run."""
+        found = {outcome.node_id: outcome for outcome in broken}
+        for outcome in found.values():
+            self.tell(outcome)
+        others = Verdict(Outcome.NOT_RUN)
+        outcomes = tuple(found.get(n) or self.outcome(t, others) for n, t in self._tests.items())
+        reason = self._partial() if len(found) < len(outcomes) else said.reason
+        seconds = time.perf_counter() - self._started
+        return replace(said, outcomes=outcomes, seconds=seconds, reason=reason)
 
     def ended(self, transcript: Transcript, node_id: str) -> None:
         """A test came to its end."""

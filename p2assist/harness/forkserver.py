@@ -250,6 +250,7 @@ class Server:
         wanted = set(request["wanted"])
         places = sorted(place for nodeid in wanted for place in self._places.get(nodeid, ()))
         session.items = [session.items[place] for place in places]
+        worker.reorder(session.items, request["order"], request["wanted"])
         session.testscollected = len(session.items)
         missing = wanted - set(self._places)
         broken = [nodeid for nodeid, _ in self._uncollected]

@@ -29,6 +29,7 @@ class Plain:
         left = course.left
         run = Run(
             tests=job.wanted,
+            order=job.order,
             paths=job.paths,
             files=job.files,
             stale=(*(path for path, _ in job.files if path.endswith(".py")), *bench.changed()),

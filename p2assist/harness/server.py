@@ -79,12 +79,13 @@ def _modules() -> tuple[tuple[str, str], ...]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
     """What a child is to do. files, stale: see sandbox.Command. wanted: node ids. arguments: of
-    pytest, for a child that collects anew. timeout, cpu: seconds."""
+    pytest, for a child that collects anew. order: see suite.Run. timeout, cpu: seconds."""
 
     files: Sequence[tuple[str, bytes]]
     wanted: Sequence[str]
     arguments: Sequence[str] = ()
     stale: Sequence[str] = ()
+    order: str = ""
     timeout: float = 60.0
     cpu: int = 60
 
@@ -326,7 +327,7 @@ class Child:
             "arguments": list(trial.arguments),
             "cpu": trial.cpu,
             "unwanted": [],
-            "order": "",
+            "order": trial.order,
         }
         handle = os.memfd_create("request")
         with os.fdopen(handle, "wb") as file:

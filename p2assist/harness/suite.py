@@ -31,10 +31,10 @@ _PASSED_ON = ("LANG", "LC_ALL", "LC_CTYPE", "TZ")
 class Run:
     """What to run. tests: node ids, None for all that are found; unwanted: node ids that are
     collected and not run; paths: what pytest is given, () for what the project's settings say.
-    files, stale, compiled: see sandbox.Command. order: '' as collected, 'reverse', or any other
-    word, the seed of a shuffle. hash_seed: of Python's hashes. alone_seconds: under coverage, how
-    long tests may run each in a process of its own. timeout, cpu: seconds. options: further
-    arguments of pytest."""
+    files, stale, compiled: see sandbox.Command. order: '' as collected, 'reverse', worker.AS_WANTED
+    for that of `tests`, or any other word, the seed of a shuffle. hash_seed: of Python's hashes.
+    alone_seconds: under coverage, how long tests may run each in a process of its own. timeout,
+    cpu: seconds. options: further arguments of pytest."""
 
     tests: Sequence[str] | None = None
     unwanted: Sequence[str] = ()

@@ -16,6 +16,7 @@ from p2assist.experience import Task, TestReport
 from p2assist.harness.bench import Bench, Job, Level
 from p2assist.harness.course import Course
 from p2assist.harness.demand import WHOLE, Demand
+from p2assist.harness.failures import FILE, Failures
 from p2assist.harness.keeper import Keeper
 from p2assist.harness.mapping import ImpactMap
 from p2assist.harness.outcomes import Transcript
@@ -24,6 +25,7 @@ from p2assist.harness.plain import LEVEL, Plain
 from p2assist.harness.sandbox import Files
 from p2assist.harness.server import Server, Trial, UnfitError
 from p2assist.harness.suite import Suite
+from p2assist.harness.suspects import SuspectsFirst
 from p2assist.harness.watch import Watch
 
 LEVELS = ("swap", "preload")  # those of the server, the fastest first
@@ -46,6 +48,8 @@ class Drift:
 class Warm:
     """The levels of the server, then the last one."""
 
+    name = LEVELS[0]
+
     def __init__(self, bench: Bench, keeper: Keeper) -> None:
         self._bench, self._keeper = bench, keeper
         self._plain = Plain(bench)
@@ -67,6 +71,7 @@ class Warm:
         trial = Trial(
             files=job.files,
             wanted=job.wanted,
+            order=job.order,
             arguments=bench.suite.arguments(
                 bench.suite.box.place(), paths=job.paths, options=bench.impact.options
             ),
@@ -84,10 +89,9 @@ class Sampled:
     """A level of whose verdicts a share is confirmed by plain pytest at once. Where that differs,
     its word is the one that counts, and the drift is noted."""
 
-    name = LEVELS[0]
-
-    def __init__(self, level: Warm, plain: Plain, bench: Bench, share: float) -> None:
+    def __init__(self, level: Level, plain: Plain, bench: Bench, share: float) -> None:
         self._level, self._plain, self._bench, self._share = level, plain, bench, share
+        self.name = level.name
         self._random = random.Random(0)  # noqa: S311 - a sample, no secret
         self._lock = threading.Lock()
         self._drifts: list[Drift] = []
@@ -144,8 +148,10 @@ class WarmTester:
         self._keeper = Keeper(self._start, lambda: watch.state, most_memory=_MOST_MEMORY)
         self._plain = Plain(bench)
         self._warm = suite.box.isolation.name == "namespaces"
-        self._sampled = Sampled(Warm(bench, self._keeper), self._plain, bench, sample)
-        self._level: Level = self._sampled if self._warm else self._plain
+        self._failures = Failures(config.state / FILE)
+        fastest = Warm(bench, self._keeper) if self._warm else self._plain
+        level = SuspectsFirst(fastest, self._failures, impact)
+        self._level = self._sampled = Sampled(level, self._plain, bench, sample)
 
     def _start(self) -> Server:
         bench = self._bench
@@ -172,6 +178,7 @@ class WarmTester:
     def close(self) -> None:
         """Ends the server, and what is under way in it."""
         self._keeper.close()
+        self._failures.save()
 
     @property
     def isolation(self) -> str:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Send = Callable[..., None]
 
 SEPARATOR = "\x1f"
+AS_WANTED = "as wanted"
 MESSAGE_CHARACTERS = 500
 BLOB_BYTES = 32768
 
@@ -84,7 +85,7 @@ class Reporter:
                 send("item", item.nodeid)
             if unwanted:
                 items[:] = [item for item in items if item.nodeid not in unwanted]
-            reorder(items, request["order"])
+            reorder(items, request["order"], request["wanted"])
 
         @pytest.hookimpl(hookwrapper=True, tryfirst=True)
         def pytest_runtest_makereport(item: Any, call: Any) -> Any:
@@ -137,11 +138,15 @@ class Unavailable:
             group.addoption(name, action="append", default=[])
 
 
-def reorder(items: list[Any], order: str) -> None:
-    """order: '' as collected, 'reverse', or the seed of a shuffle, by which the tests of a file
-    keep together, so that no module's fixture is set up more often."""
+def reorder(items: list[Any], order: str, wanted: list[str] | None = None) -> None:
+    """order: '' as collected, 'reverse', 'as wanted' (all of the items are), or the seed of a
+    shuffle, by which the tests of a file keep together, so that no module's fixture is set up more
+    often."""
     if order == "reverse":
         items.reverse()
+    elif order == AS_WANTED and wanted is not None:
+        places = {node_id: place for place, node_id in enumerate(wanted)}
+        items.sort(key=lambda item: places[item.nodeid])
     elif order:
         import random
 
