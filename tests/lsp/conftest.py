@@ -14,7 +14,7 @@ import pytest
 from lsprotocol import types
 from p2assist_lsp.server import Server
 from p2assist_lsp.testing import scripted
-from pygls.io_ import StdoutWriter, run_async
+from pygls.io_ import run_async
 from pygls.lsp.client import LanguageClient
 
 from p2assist.replay.store import Store
@@ -132,7 +132,9 @@ async def connect(client: Client, server: Server) -> threading.Thread:
     make = asyncio.StreamReaderProtocol(reader)
     pipe = os.fdopen(from_server, "rb")
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: make, pipe)
-    writer = StdoutWriter(os.fdopen(to_server, "wb"))
+    writer, _ = await asyncio.get_running_loop().connect_write_pipe(
+        asyncio.BaseProtocol, os.fdopen(to_server, "wb")
+    )  # never waits: two sides that both write to a full pipe would wait for each other
     client.protocol.set_writer(writer)
 
     async def read() -> None:
