@@ -32,12 +32,13 @@ class HarnessConfig:
     """Limits of testing. timeout: seconds for one candidate's covering tests (the harness gives
     slow suites more: see its docstring). memory_mb: address space of the test process. workers:
     candidates tested at once, 0 for one a core. max_tests: tasks covered by more tests than this
-    are not practised."""
+    are not practised. keep_verdicts: in the state folder, for the next time."""
 
     timeout: float = 20.0
     memory_mb: int = 4096
     workers: int = 0
     max_tests: int = 100
+    keep_verdicts: bool = True
 
     def __post_init__(self) -> None:
         _need(self.timeout > 0, "harness.timeout", self.timeout, "above 0")

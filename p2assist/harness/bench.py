@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from p2assist.config import Config
@@ -24,6 +25,7 @@ from p2assist.harness.overlay import Overlay, OwnFile
 from p2assist.harness.sandbox import Files
 from p2assist.harness.sharing import Shared
 from p2assist.harness.suite import Suite
+from p2assist.harness.verdicts import Verdicts
 
 NO_TEST = "no covering test"
 _SLOWER = 5  # how many times its baseline a suite may take beyond the configured timeout
@@ -63,7 +65,8 @@ class Level(Protocol):
 
 class Bench:
     """A tester around a level. overlay: what is laid over the tree for a candidate. state: of the
-    tree and the environment, as Watch has it; what is remembered is of one state."""
+    tree and the environment, as Watch has it; what is remembered is of one state. verdicts: what
+    outlives this process."""
 
     def __init__(
         self,
@@ -73,10 +76,11 @@ class Bench:
         *,
         overlay: Overlay | None = None,
         state: Callable[[], str] | None = None,
+        verdicts: Verdicts | None = None,
     ) -> None:
         self.config, self.impact, self.suite = config, impact, suite
         self.overlay = overlay or OwnFile(config.root)
-        self._shared = Shared()
+        self._shared, self._verdicts = Shared(), verdicts
         self.compiled = self._trusted_compiled()
         self._stamps = self._unchanged()
         self._state = state or (
@@ -162,17 +166,45 @@ class Bench:
         """The report of the run that this candidate shares with those that mean the same."""
         if not share:
             return level.run(job, course)
-        key = _key(job, self._state())
+        said = self._said(job)
+        key = f"{self._state()} {said}"
         if course.whole:
-            report = self._shared.run(key, lambda: level.run(job, course), course.is_set)
+            run = partial(self._run_once, level, job, course, said)
+            report = self._shared.run(key, run, course.is_set)
         else:
             found = self._shared.known(key)
-            report = found or level.run(job, course)
+            report = found or self._run_once(level, job, course, said)
             if found is None and report.complete:
                 self._shared.keep(key, report)
         for outcome in report.outcomes:
             course.tell(outcome)
         return report
+
+    def _run_once(self, level: Level, job: Job, course: Course, said: str) -> TestReport:
+        """The report, from disk where an earlier process has kept it."""
+        verdicts = self._verdicts
+        place = verdicts.place(said) if verdicts else None
+        if verdicts is None or place is None:
+            return level.run(job, course)
+        if kept := verdicts.find(place):
+            return kept
+        report = level.run(job, course)
+        verdicts.keep(place, report)
+        return report
+
+    def _said(self, job: Job) -> str:
+        """A digest of what the job's outcome depends on, besides the tree and the environment:
+        the meaning of the candidate's file, the other files laid over the tree, the tests."""
+        said = hashlib.sha256(f"{job.task.path}\0{job.meaning}".encode("utf-8", "replace"))
+        for path, content in job.files:
+            if path != job.task.path:  # of its own file it is the meaning that counts
+                said.update(path.encode() + b"\0" + hashlib.sha256(content).digest())
+        digests = {test.node_id: test.digest for test in job.task.tests}
+        known = self.impact.by_id
+        for node_id in job.wanted:
+            before = known[node_id].outcome if node_id in known else ""
+            said.update(f"\0{node_id}\0{digests[node_id]}\0{before}".encode("utf-8", "replace"))
+        return said.hexdigest()
 
     def _trusted_compiled(self) -> str:
         """The file of compiled forms that belongs to the map; '' where it does not."""
@@ -186,18 +218,6 @@ class Bench:
         stamps = {path: tree.stamp(root / path) for path in self.impact.files}
         known = self.impact.files
         return {p: s for p, s in stamps.items() if tree.file_digest(root / p) == known[p]}
-
-
-def _key(job: Job, state: str) -> str:
-    """What the job's outcome depends on: the meaning of the candidate's file, the other files
-    laid over the tree, the tests, the tree and the environment."""
-    said = hashlib.sha256(f"{state}\0{job.task.path}\0{job.meaning}".encode("utf-8", "replace"))
-    for path, content in job.files:
-        if path == job.task.path:
-            continue  # it is its meaning that counts
-        said.update(path.encode() + b"\0" + hashlib.sha256(content).digest())
-    said.update("\0".join(job.wanted).encode())
-    return said.hexdigest()
 
 
 def noted(report: TestReport, note: str) -> TestReport:

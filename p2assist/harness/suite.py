@@ -24,7 +24,7 @@ _FIXED = (
     *("-p", "no:cacheprovider", "--tb=no", "-q", "--no-header", "--no-summary"),
     *("--continue-on-collection-errors", "--maxfail=0"),
 )
-_PASSED_ON = ("LANG", "LC_ALL", "LC_CTYPE", "TZ")
+PASSED_ON = ("LANG", "LC_ALL", "LC_CTYPE", "TZ")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +120,7 @@ class Suite:
         folders = [place.root]
         if (self.box.root / "src").is_dir():  # as an editable install would have it
             folders.append(f"{place.root}/src")
-        env = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        env = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         return env | {
             "PATH": f"{self.interpreter.python.parent}{os.pathsep}{os.defpath}",
             "HOME": place.home,

@@ -6,17 +6,19 @@ import random
 import secrets
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 
 from p2assist.config import Config
 from p2assist.experience import Task, TestReport
+from p2assist.harness import verdicts
 from p2assist.harness.bench import Bench, Job, Level
 from p2assist.harness.course import Course
 from p2assist.harness.demand import WHOLE, Demand
 from p2assist.harness.failures import FILE, Failures
+from p2assist.harness.ground import Ground
 from p2assist.harness.keeper import Keeper
 from p2assist.harness.mapping import ImpactMap
 from p2assist.harness.outcomes import Transcript
@@ -26,6 +28,7 @@ from p2assist.harness.sandbox import Files
 from p2assist.harness.server import Server, Trial, UnfitError
 from p2assist.harness.suite import Suite
 from p2assist.harness.suspects import SuspectsFirst
+from p2assist.harness.verdicts import Verdicts
 from p2assist.harness.watch import Watch
 
 LEVELS = ("swap", "preload")  # those of the server, the fastest first
@@ -125,7 +128,8 @@ class WarmTester:
     `level` which way it went: `swap`, `preload` or `subprocess`. Its verdicts are those of
     SubprocessTester, which is its last level and whom `confirm` asks.
 
-    sample: share of the runs that are confirmed without being asked; see `drifts`. Where there
+    sample: share of the runs that are confirmed without being asked; see `drifts`. clean: what a
+    report is put through before it is kept beside the map; without it none is. Where there
     are no namespaces every candidate is a subprocess. It keeps processes: close it, or use it as
     a context manager; whatever becomes of its owner, they end.
 
@@ -139,11 +143,21 @@ class WarmTester:
         *,
         overlay: Overlay | None = None,
         sample: float = 0.0,
+        clean: Callable[[TestReport], TestReport] | None = None,
     ) -> None:
         suite = Suite.of(config)
         watch = Watch(config.root, suite.box.read)
+        self._verdicts: Verdicts | None = None
+        if clean and config.team.harness.keep_verdicts:
+            ground = Ground(suite, impact.options, watch)
+            self._verdicts = Verdicts(config.state / verdicts.FILE, ground, clean)
         bench = self._bench = Bench(
-            config, impact, suite, overlay=overlay, state=lambda: watch.state
+            config,
+            impact,
+            suite,
+            overlay=overlay,
+            state=lambda: watch.state,
+            verdicts=self._verdicts,
         )
         self._keeper = Keeper(self._start, lambda: watch.state, most_memory=_MOST_MEMORY)
         self._plain = Plain(bench)
@@ -179,6 +193,8 @@ class WarmTester:
         """Ends the server, and what is under way in it."""
         self._keeper.close()
         self._failures.save()
+        if self._verdicts:
+            self._verdicts.close()
 
     @property
     def isolation(self) -> str:

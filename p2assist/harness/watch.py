@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 
-from p2assist.harness import tree
+from p2assist.harness import environment, tree
 
 _SHARE = 0.1  # of the time may go into looking
 
 
 class Watch:
-    """Looks at the stamps of every file of the repository, caches and environments aside, and at
-    those of the folders where the interpreter's packages are installed.
+    """Looks at the stamps of every file of the repository, caches and environments aside, at
+    those of sources that the environment links to, and at those of the folders where the
+    interpreter's packages are installed.
 
     A look that took long is not repeated at once: what it saw holds for nine times as long.
     """
 
-    def __init__(self, root: Path, environment: Iterable[str]) -> None:
-        self._root = root
-        self._installed = tuple(_installed(environment))
+    def __init__(self, root: Path, read: Iterable[str]) -> None:
+        read = tuple(read)
+        linked = environment.linked(read)
+        self._sources = (root, *(path for path in linked if not path.is_relative_to(root)))
+        self._installed = tuple(environment.installation(read))
         self._lock = threading.Lock()
         self._state, self._until = "", 0.0
 
@@ -31,36 +34,21 @@ class Watch:
     def state(self) -> str:
         """Two equal ones mean that nothing has changed between them."""
         with self._lock:
-            now = time.monotonic()
-            if now >= self._until:
-                self._state = self._look()
-                took = time.monotonic() - now
-                self._until = now + took / _SHARE
+            if time.monotonic() >= self._until:
+                self._look()
             return self._state
 
-    def _look(self) -> str:
-        said = hashlib.sha256()
-        for folder, names, files in os.walk(self._root):
-            names[:] = sorted(n for n in names if n not in tree.PRUNED and not _own(folder, n))
-            for name in sorted(files):
-                _add(said, Path(folder) / name)
-        for path in self._installed:
-            _add(said, path)
-        return said.hexdigest()
+    def look(self) -> str:
+        """The state as it is at this moment, whatever the look takes."""
+        with self._lock:
+            self._look()
+            return self._state
 
-
-def _add(said: hashlib._Hash, path: Path) -> None:
-    said.update(f"{path}\0{tree.stamp(path)}\0".encode("utf-8", "surrogateescape"))
-
-
-def _own(folder: str, name: str) -> bool:
-    return (Path(folder) / name / "pyvenv.cfg").is_file()
-
-
-def _installed(environment: Iterable[str]) -> Iterator[Path]:
-    """What changes when a package is installed, changed or removed."""
-    for prefix in environment:
-        yield Path(prefix) / "pyvenv.cfg"
-        yield from sorted(Path(prefix).glob("lib*/python3*/site-packages"))
-        if prefix.endswith("-packages"):
-            yield Path(prefix)
+    def _look(self) -> None:
+        now, said = time.monotonic(), hashlib.sha256()
+        of_sources = chain.from_iterable(map(environment.files, self._sources))
+        for path in chain(of_sources, self._installed):
+            said.update(f"{path}\0{tree.stamp(path)}\0".encode("utf-8", "surrogateescape"))
+        self._state = said.hexdigest()
+        ended = time.monotonic()
+        self._until = ended + (ended - now) / _SHARE

@@ -24,6 +24,7 @@ from p2assist.harness.impact import ImpactMap
 from p2assist.harness.interpreter import find_python
 from p2assist.harness.tester import WarmTester
 from p2assist.learning.registry import Base, Registry
+from p2assist.replay import redaction
 from p2assist.replay.provenance import current_commit
 from p2assist.replay.store import Store
 from p2assist.tasks import mining, splits
@@ -126,7 +127,11 @@ class Workspace:
     @cached_property
     def tester(self) -> WarmTester:
         return WarmTester(
-            self.config, self.impact, sample=CONFIRMED, overlay=GreenTree(self.config, self.impact)
+            self.config,
+            self.impact,
+            overlay=GreenTree(self.config, self.impact),
+            sample=CONFIRMED,
+            clean=redaction.report,
         )
 
     @cached_property
