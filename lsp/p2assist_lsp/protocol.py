@@ -6,7 +6,7 @@ from collections.abc import Generator, Mapping
 from typing import Any
 
 from lsprotocol import types
-from pygls.exceptions import JsonRpcException
+from pygls.exceptions import JsonRpcException, JsonRpcInvalidRequest
 from pygls.protocol import LanguageServerProtocol
 from pygls.protocol.json_rpc import JsonRPCNotification
 from pygls.protocol.language_server import lsp_method
@@ -21,9 +21,13 @@ class Protocol(LanguageServerProtocol):
     initialize_params: types.InitializeParams
 
     def structure_message(self, data: dict[str, Any]) -> Any:
-        """A request that cannot be read is answered with the error, not left without a word."""
+        """A request that cannot be read is answered with the error, not left without a word; so is
+        one whose method is a notification's."""
         try:
-            return super().structure_message(data)
+            message = super().structure_message(data)
+            if "id" in data and "method" in data and not hasattr(message, "id"):
+                raise JsonRpcInvalidRequest
+            return message
         except JsonRpcException as error:
             if "id" in data and "method" in data:
                 self._send_response(data["id"], None, error.to_response_error())
