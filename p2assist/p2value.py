@@ -110,12 +110,13 @@ def ordering(
 ) -> NDArray[np.intp]:
     """Indices that put candidates in the order to show them, best first.
 
-    By P2Value, an untested candidate counting as a pass rate of 0 (it has shown nothing); ties by
-    possibility, then by the given order.
+    Those that pass everything come before all others: no possibility makes up for a failing test
+    in front of a user. Within both, by P2Value, an untested candidate counting as a pass rate of 0
+    (it has shown nothing); ties by possibility, then by the given order.
     """
     p = np.asarray(possibilities, dtype=np.float64)
     r = np.nan_to_num(np.asarray(pass_rates, dtype=np.float64), nan=0.0)
-    return np.lexsort((-p, -p2value(p, r, settings)))
+    return np.lexsort((-p, -p2value(p, r, settings), r < 1.0))
 
 
 def priorities(values: ArrayLike, settings: P2Settings = PRESETS["default"]) -> Array:

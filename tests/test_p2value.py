@@ -105,6 +105,13 @@ def test_ordering_puts_the_untested_behind() -> None:
     assert ordering([0.2, 0.8], [0.5, 0.5], only_tests).tolist() == [1, 0]  # ties by possibility
 
 
+def test_what_passes_everything_comes_before_what_fails() -> None:
+    given, rates = [0.999, 0.578, 0.9, 0.7], [0.611, 1.0, np.nan, 1.0]
+    values = p2value(given, rates)
+    assert values[0] > values[1]  # by the sum alone the failing one would be first
+    assert ordering(given, rates).tolist() == [3, 1, 0, 2]
+
+
 @given(st.lists(UNIT, min_size=1, max_size=40), SETTINGS)
 def test_priorities_follow_the_values(values: list[float], settings: P2Settings) -> None:
     found = priorities(values, settings)

@@ -90,7 +90,8 @@ class Offer:
         return next((choice for choice in self.choices if choice.id == choice_id), None)
 
     def ranked(self, settings: P2Settings) -> list[Choice]:
-        """By P2Value where any test has spoken, by possibility otherwise.
+        """In the model's order until a test has spoken; then what passes before what fails, and by
+        P2Value within both.
 
         What was not tested yet counts as if it passes: waiting is no fault of a candidate's.
         """

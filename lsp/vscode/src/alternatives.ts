@@ -40,13 +40,13 @@ export function showAlternatives(
   actions: Actions,
 ): void {
   const pick = vscode.window.createQuickPick<Choice>();
-  const order = ranked(candidates);
+  const order = [...candidates].sort((a, b) => a.rank - b.rank);
   const fill = (): void => {
     const active = pick.activeItems[0]?.candidate.id;
     pick.items = order.map((candidate) => choice(latest(candidate.id) ?? candidate));
     if (active !== undefined) pick.activeItems = pick.items.filter(({ candidate }) => candidate.id === active);
   };
-  pick.title = "p2assist: candidates by P2Value";
+  pick.title = "p2assist: candidates, what passes first";
   pick.placeholder = "Enter inserts; the buttons show the change, test it, or never suggest it again";
   pick.matchOnDetail = true;
   pick.keepScrollPosition = true;
@@ -71,11 +71,6 @@ export function showAlternatives(
     if (!done) void actions.back();
   });
   pick.show();
-}
-
-/** By P2Value where it is known; the others after them, as the model ranks them. */
-function ranked(candidates: readonly Candidate[]): readonly Candidate[] {
-  return [...candidates].sort((a, b) => (b.p2value ?? -1) - (a.p2value ?? -1) || a.rank - b.rank);
 }
 
 function choice(candidate: Candidate): Choice {

@@ -41,7 +41,7 @@ export function itemText(item: Item): string {
  * The same items, with the one that is on screen first.
  *
  * VS Code asks again before it cycles and takes the first item for the one that is shown: were the
- * order only P2Value's, the next one could skip the best. The text tells which it is: a second
+ * order only the server's, the next one could skip the best. The text tells which it is: a second
  * request may give the same candidate another id.
  */
 export function keepShownFirst<T extends Item>(items: readonly T[], shown: string | undefined): readonly T[] {
