@@ -6,6 +6,7 @@ import collections
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from benchmarks import plain
 from benchmarks.candidates import Case
@@ -49,11 +50,18 @@ class Difference:
         )
 
 
+_COUNTED = (
+    *("candidates", "mutants", "tests", "unreached", "refused", "outside", "passing_all"),
+    "practised_seconds",
+)
+
+
 @dataclass(slots=True)
 class Agreement:
     """Counts of candidates, and what was found. tests: compared outcomes. unreached: outcomes of
     which the plain run says nothing, because it hung or died before. outside: candidates by which
-    a test that does not cover them changed in the plain run: what the map of tests missed."""
+    a test that does not cover them changed in the plain run: what the map of tests missed.
+    practised_seconds: that the tester took for the candidates, mutants aside."""
 
     candidates: int = 0
     mutants: int = 0
@@ -65,16 +73,47 @@ class Agreement:
     levels: collections.Counter[str] = field(default_factory=collections.Counter)
     differences: list[Difference] = field(default_factory=list)
     missed: list[str] = field(default_factory=list)
-    seconds: float = 0.0
+    practised_seconds: float = 0.0
 
     def take(self, other: Agreement) -> None:
-        for name in ("candidates", "mutants", "tests", "unreached", "refused", "outside"):
+        for name in _COUNTED:
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        self.passing_all += other.passing_all
         self.levels += other.levels
         self.differences += other.differences
         self.missed += other.missed
-        self.seconds += other.seconds
+
+    def figures(self) -> dict[str, Any]:
+        """What is kept of it. sure: the differences that came back."""
+        return {
+            **{name: getattr(self, name) for name in _COUNTED},
+            "levels": dict(self.levels),
+            "different": len(self.differences),
+            "sure": sum(difference.again for difference in self.differences),
+            "said": [
+                *(f"disagree: {difference}" for difference in self.differences),
+                *(f"not covering, but changed: {missed}" for missed in self.missed),
+            ],
+        }
+
+
+def summed(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The figures of several packages as the benchmark prints them."""
+    total = {name: sum(part[name] for part in parts) for name in (*_COUNTED, "different", "sure")}
+    levels = sum((collections.Counter(part["levels"]) for part in parts), collections.Counter())
+    seconds = total["practised_seconds"]
+    return {
+        "candidates": total["candidates"],
+        "mutants": total["mutants"],
+        "disagreements": total["sure"],
+        "unstable": total["different"] - total["sure"],
+        "refused": total["refused"],
+        "missed": total["outside"],
+        "tests_compared": total["tests"],
+        "tests_unreached": total["unreached"],
+        "passing_all": total["passing_all"],
+        "levels": dict(levels),
+        "verdicts_per_second": round(total["candidates"] / seconds, 1) if seconds else 0.0,
+    }
 
 
 def agreement(cases: Sequence[Case], tester: Tester, told: Told) -> Agreement:
@@ -113,12 +152,13 @@ def differences(report: TestReport, vector: Vector) -> dict[str, tuple[str, str]
 def _tested(
     cases: Sequence[Case], tester: Tester, found: Agreement, told: Told
 ) -> Iterator[tuple[Case, TestReport]]:
-    """The time that the tester takes is found.seconds; comparing is no part of it."""
+    """The time that the tester takes is counted; comparing is no part of it."""
     reports = tester.test_many((case.task, case.text) for case in cases)
     for number, case in enumerate(cases):
         start = time.perf_counter()
         report = next(reports)
-        found.seconds += time.perf_counter() - start
+        if not case.is_mutant:
+            found.practised_seconds += time.perf_counter() - start
         told(number + 1, len(cases), f"{len(found.differences)} disagree")
         yield case, report
 

@@ -10,8 +10,10 @@ speed       plain pytest and p2assist in turn, on candidates that run: medians b
 attacks     hostile candidates (benchmarks/attacks), as root and as a plain user.
 soak        20,000 candidates, all different, in one server.
 
-What plain pytest says is kept by content below `.bench` (or $P2ASSIST_BENCH_CACHE): the first run
-takes an hour or more of it (`--prepare` does that alone, with `--jobs`), later ones minutes.
+What plain pytest says is kept by content below `.bench` (or $P2ASSIST_BENCH_CACHE): on two cores
+the first run takes half an hour of it (`--prepare` does that alone, with `--jobs`), later ones
+none. So are the candidates, and what each part has found until p2assist's code changes: a run that
+was interrupted goes on where it was, `--fresh` begins all but the plain runs anew.
 
 Progress goes to stderr, details too; the last line of stdout is one JSON object with `candidates`,
 `mutants`, `disagreements`, `unstable` (disagreements that did not come back), `refused`, `missed`
@@ -31,38 +33,108 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import plain, soak, speed
-from benchmarks.agreement import Agreement, agreement
+from benchmarks import agreement, ledger, plain, soak, speed
+from benchmarks.agreement import Agreement
 from benchmarks.candidates import Case, of_model, of_mutants
+from benchmarks.ledger import Figures
 from benchmarks.subjects import SUBJECTS, Subject
-from p2assist.report import progress
+from benchmarks.telling import Told, telling
+from p2assist.practice.workspace import Workspace
 
 PARTS = ("agreement", "speed", "attacks", "soak")
 NOBODY = "65534"
 err = Console(stderr=True)
-Told = Callable[[str, int, int, str], None]
+Part = Callable[[Subject], Figures]
 
 
-def prepared(subjects: Sequence[Subject], jobs: int) -> dict[Subject, list[Case]]:
-    """The candidates of every package, with what plain pytest says of each at hand."""
-    cases: dict[Subject, list[Case]] = {}
-    with progress.counts(err) as told:
-        for subject in subjects:
-            with subject.workspace() as space:
-                found = of_mutants(subject, space, subject.mutants)
-                making = partial(told, f"{subject.name}: candidates")
-                cases[subject] = [*found, *of_model(subject, space, subject.tasks, making)]
-        todo = _distinct([case for found in cases.values() for case in found])
-        with ThreadPoolExecutor(jobs) as pool:
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What is asked for. jobs: plain runs at a time. timed: candidates of a package to time.
+    fresh: whether what a part has found before is found anew."""
+
+    subjects: Sequence[Subject]
+    told: Told
+    jobs: int
+    timed: int
+    fresh: bool
+
+    def agreement(self) -> Figures:
+        parts = [self._kept("agreement", subject, self._agreement) for subject in self.subjects]
+        for part in parts:
+            for line in part["said"]:
+                err.print(line, markup=False, soft_wrap=True)
+        return agreement.summed(parts)
+
+    def speed(self) -> Figures:
+        return speed.figures(
+            {s.name: self._kept("speed", s, self._speed)["timings"] for s in self.subjects}
+        )
+
+    def _kept(self, part: str, subject: Subject, find: Part) -> Figures:
+        name, settings = f"{part} {subject.name}", (subject, self.timed)
+        return ledger.kept(name, settings, lambda: find(subject), fresh=self.fresh)
+
+    def _agreement(self, subject: Subject) -> Figures:
+        total = Agreement()
+        with subject.workspace() as space:
+            cases = self.cases(subject, space)
+            self.prepare(subject, cases)
+            for kind in (True, False):
+                part = [case for case in cases if case.is_mutant is kind]
+                what = f"{subject.name}: {'mutants' if kind else 'candidates'}"
+                if part:
+                    self._warm(part, space)
+                    total.take(agreement.agreement(part, space.tester, partial(self.told, what)))
+        return total.figures()
+
+    @staticmethod
+    def _warm(cases: Sequence[Case], space: Workspace) -> None:
+        """The server is warm, as in practice."""
+        reference = cases[0].task
+        space.tester.test(reference, reference.reference)
+
+    def _speed(self, subject: Subject) -> Figures:
+        with subject.workspace() as space:
+            cases = [case for case in self.cases(subject, space) if not case.is_mutant]
+            timings = speed.timings(
+                cases,
+                space.tester,
+                self.timed if subject.whole else max(self.timed // 4, 3),
+                partial(self.told, f"{subject.name}: speed"),
+                full=None if subject.whole else 3,
+            )
+        return {"timings": timings}
+
+    def cases(self, subject: Subject, space: Workspace) -> list[Case]:
+        """The candidates of a package."""
+        making = partial(self.told, f"{subject.name}: completions", note="")
+        found = of_mutants(subject, space, subject.mutants)
+        return [*found, *of_model(subject, space, subject.tasks, making)]
+
+    def prepare(self, subject: Subject, cases: Sequence[Case]) -> None:
+        """Has what plain pytest says of each at hand."""
+        todo = _distinct(cases)
+        if todo:
+            plain.seconds(subject)  # once, and not by several at a time
+        with ThreadPoolExecutor(self.jobs) as pool:
             for number, _ in enumerate(pool.map(plain.reference, todo), 1):
-                told("plain pytest", number, len(todo), "")
-    return cases
+                self.told(f"{subject.name}: plain pytest", number, len(todo), "")
+
+    def prepared(self) -> Figures:
+        """Only that, of every package."""
+        count = 0
+        for subject in self.subjects:
+            with subject.workspace() as space:
+                cases = self.cases(subject, space)
+            self.prepare(subject, cases)
+            count += len(cases)
+        return {"prepared": count}
 
 
 def _distinct(cases: Sequence[Case]) -> list[Case]:
@@ -70,64 +142,13 @@ def _distinct(cases: Sequence[Case]) -> list[Case]:
     found: dict[object, Case] = {}
     for case in cases:
         scope = () if case.subject.whole else case.task.tests
-        key = (case.subject.name, case.task.path, plain.meaning(case.applied), scope)
+        key = (case.task.path, plain.meaning(case.applied), scope)
         if key not in found and not plain.known(case):
             found[key] = case
     return list(found.values())
 
 
-def agreements(cases: dict[Subject, list[Case]]) -> dict[str, object]:
-    total, practised, seconds = Agreement(), 0, 0.0
-    with progress.counts(err) as told:
-        for subject, found in cases.items():
-            for kind in (True, False):
-                part = [case for case in found if case.is_mutant is kind]
-                if not part:
-                    continue
-                with subject.workspace() as space:
-                    reference = part[0].task
-                    space.tester.test(reference, reference.reference)  # it is warm, as in practice
-                    what = f"{subject.name}: {'mutants' if kind else 'candidates'}"
-                    one = agreement(part, space.tester, partial(told, what))
-                total.take(one)
-                if not kind:
-                    practised, seconds = practised + one.candidates, seconds + one.seconds
-    for difference in total.differences:
-        err.print(f"disagree: {difference}", markup=False, soft_wrap=True)
-    for missed in total.missed:
-        err.print(f"not covering, but changed: {missed}", markup=False, soft_wrap=True)
-    sure = sum(difference.again for difference in total.differences)
-    return {
-        "candidates": total.candidates,
-        "mutants": total.mutants,
-        "disagreements": sure,
-        "unstable": len(total.differences) - sure,
-        "refused": total.refused,
-        "missed": total.outside,
-        "tests_compared": total.tests,
-        "tests_unreached": total.unreached,
-        "passing_all": total.passing_all,
-        "levels": dict(total.levels),
-        "verdicts_per_second": round(practised / seconds, 1) if seconds else 0.0,
-    }
-
-
-def speeds(cases: dict[Subject, list[Case]], count: int) -> dict[str, object]:
-    found = {}
-    with progress.counts(err) as told:
-        for subject, all_of in cases.items():
-            with subject.workspace() as space:
-                found[subject.name] = speed.timings(
-                    [case for case in all_of if not case.is_mutant],
-                    space.tester,
-                    count if subject.whole else max(count // 4, 3),
-                    partial(told, f"{subject.name}: speed"),
-                    full=None if subject.whole else 3,
-                )
-    return speed.figures(found)
-
-
-def attacked() -> dict[str, object]:
+def attacked() -> Figures:
     """As who we are, and where that is root as a plain user too."""
     runs = [_attacked([])]
     if os.geteuid() == 0:
@@ -142,7 +163,7 @@ def attacked() -> dict[str, object]:
     }
 
 
-def _attacked(switch: Sequence[str]) -> dict[str, object]:
+def _attacked(switch: Sequence[str]) -> Figures:
     root = Path(__file__).parents[1]
     env = {"PATH": os.defpath, "PYTHONPATH": os.pathsep.join([str(root), *_packages()])}
     python = sys.executable
@@ -151,7 +172,7 @@ def _attacked(switch: Sequence[str]) -> dict[str, object]:
         python = "/usr/bin/python3"  # ours lies in a folder of root's
     command = [*switch, python, "-B", "-m", "benchmarks.attacks"]
     done = subprocess.run(command, cwd=root, env=env, stdout=subprocess.PIPE, check=True)
-    found: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+    found: Figures = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
@@ -159,15 +180,11 @@ def _packages() -> list[str]:
     return [path for path in sys.path if path.endswith("site-packages")]
 
 
-def soaked(count: int) -> dict[str, object]:
+def soaked(count: int, told: Told) -> Figures:
     subject = SUBJECTS[0]
-
-    def places() -> list[Case]:
-        with subject.workspace() as space:
-            return of_mutants(subject, space, subject.mutants)
-
-    with progress.counts(err) as told:
-        return soak.soak(subject, places(), count, partial(told, "soak"))
+    with subject.workspace() as space:
+        places = of_mutants(subject, space, subject.mutants)
+    return soak.soak(subject, places, count, partial(told, "soak"))
 
 
 def main() -> None:
@@ -178,6 +195,7 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--packages", nargs="+", default=[s.name for s in SUBJECTS])
     parser.add_argument("--prepare", action="store_true", help="only ask plain pytest")
+    parser.add_argument("--fresh", action="store_true", help="find anew what was found before")
     parser.add_argument("--jobs", type=int, default=2, help="plain runs at a time")
     parser.add_argument("--timed", type=int, default=24, help="candidates of a package to time")
     parser.add_argument("--soak", type=int, default=20_000, help="candidates of the soak")
@@ -187,20 +205,21 @@ def main() -> None:
         subjects = [replace(s, tasks=s.tasks // 10, mutants=s.mutants // 10) for s in subjects]
         given.timed, given.soak = min(given.timed, 6), min(given.soak, 500)
     started = time.monotonic()
-    found: dict[str, object] = {}
-    if given.prepare or {"agreement", "speed"} & set(given.parts):
-        cases = prepared(subjects, given.jobs)
-    if given.prepare:
-        print(json.dumps({"prepared": sum(map(len, cases.values()))}))
-        return
-    if "agreement" in given.parts:
-        found |= agreements(cases)
-    if "speed" in given.parts:
-        found |= speeds(cases, given.timed)
-    if "attacks" in given.parts:
-        found |= attacked()
-    if "soak" in given.parts:
-        found |= soaked(given.soak)
+    with telling(err) as told:
+        bench = Bench(subjects, told, given.jobs, given.timed, given.fresh)
+        if given.prepare:
+            print(json.dumps(bench.prepared()))
+            return
+        keep = partial(ledger.kept, fresh=given.fresh)
+        found: Figures = {}
+        if "agreement" in given.parts:
+            found |= bench.agreement()
+        if "speed" in given.parts:
+            found |= bench.speed()
+        if "attacks" in given.parts:
+            found |= keep("attacks", os.geteuid(), attacked)
+        if "soak" in given.parts:
+            found |= keep("soak", given.soak, lambda: soaked(given.soak, told))
     print(json.dumps(found | {"seconds": round(time.monotonic() - started)}))
 
 

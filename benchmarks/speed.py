@@ -8,7 +8,8 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from benchmarks import plain
 from benchmarks.candidates import Case
@@ -17,6 +18,7 @@ from p2assist.harness.demand import Demand
 from p2assist.harness.tester import Tester
 
 FEW = 20  # covering tests of what an editor asks for most
+_LONGEST, _FEWEST = 100.0, 6  # seconds for a package, once so many are timed
 Told = Callable[[int, int, str], None]
 
 
@@ -34,35 +36,37 @@ class Timing:
 
 def timings(
     cases: Sequence[Case], tester: Tester, count: int, told: Told, *, full: int | None = None
-) -> list[Timing]:
-    """So many candidates that run and end, drawn by chance; the same ones every time. full: of how
-    many the whole suite is run."""
+) -> list[dict[str, Any]]:
+    """So many candidates that run and end, drawn by chance; the same ones every time, fewer where
+    they take too long. full: of how many the whole suite is run."""
     chosen = _chosen(cases, count)
     for case in chosen[:3]:  # a warm server is what an editor has
         tester.test(case.task, case.task.reference)
-    found = []
-    for number, case in enumerate(chosen):
-        told(number + 1, len(chosen), "")
+    found: list[Timing] = []
+    started = time.monotonic()
+    for case in chosen:
+        if len(found) >= _FEWEST and time.monotonic() - started > _LONGEST:
+            break
         first, whole = _ours(case, tester)
         tests = tuple(test.node_id for test in case.task.tests)
         covering = _plain(case, tests)
-        complete = _plain(case, ()) if full is None or number < full else 0.0
+        complete = _plain(case, ()) if full is None or len(found) < full else 0.0
         found.append(Timing(len(tests), complete, covering, first, whole))
-    return found
+        told(len(found), len(chosen), "")
+    return [asdict(timing) for timing in found]
 
 
 def _chosen(cases: Sequence[Case], count: int) -> list[Case]:
     """No two that mean the same, none that is no Python, hangs or kills its process: what such
-    ones take is the timeout."""
-    usable, known = [], set()
-    for case in cases:
+    ones take is the timeout. No more of them are run for that than are wanted."""
+    drawn = [case for case in cases if plain.meaning(case.applied) != plain.NO_PYTHON]
+    random.Random(5).shuffle(drawn)
+    usable: dict[str, Case] = {}
+    for case in drawn:
         meaning = plain.meaning(case.applied)
-        if meaning in known or meaning == plain.NO_PYTHON or plain.reference(case).unknown:
-            continue
-        known.add(meaning)
-        usable.append(case)
-    random.Random(5).shuffle(usable)
-    return usable[:count]
+        if len(usable) < count and meaning not in usable and not plain.reference(case).unknown:
+            usable[meaning] = case
+    return list(usable.values())
 
 
 def _ours(case: Case, tester: Tester) -> tuple[float, float]:
@@ -83,8 +87,10 @@ def _plain(case: Case, tests: tuple[str, ...]) -> float:
     return max(seconds - plain.overhead(), 0.001)
 
 
-def figures(by_package: dict[str, list[Timing]]) -> dict[str, object]:
-    """Medians of each package, their geometric means, and the latencies of small functions."""
+def figures(told: dict[str, list[dict[str, Any]]]) -> dict[str, object]:
+    """Medians of each package, their geometric means, and the latencies of small functions. told:
+    what timings() says of each package."""
+    by_package = {name: [Timing(**one) for one in found] for name, found in told.items()}
     packages = {
         name: {
             "speedup_full": _median([t.full / t.whole for t in found if t.full]),

@@ -50,6 +50,11 @@ class Keeper:
                 lease.users -= 1
                 self._end_unused(lease)
 
+    def settle(self, seconds: float) -> bool:
+        """See Server; True where there is none."""
+        with self._lock:
+            return self._lease is None or self._lease.server.settle(seconds)
+
     def close(self) -> None:
         """Ends the server."""
         with self._lock:

@@ -13,6 +13,7 @@ import os
 import secrets
 import select
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -37,6 +38,9 @@ _START = 300.0  # seconds that importing and collecting may take
 _POLL = 0.05  # seconds between two looks at a caller's wish to stop
 _MOST_BYTES = 8 << 20  # that a child may report
 _LONGEST = 1 << 18
+_END = 10.0  # seconds that the next candidate waits for a cell to end
+_SO_PASSCRED, _SCM_CREDENTIALS = 16, 2
+_CREDENTIALS = struct.Struct("=iII")
 _BOOT = """
 def boot():
     import json, os, sys, types
@@ -146,6 +150,11 @@ class Server:
         """Whether its first process is there still."""
         return self._launcher.poll() is None
 
+    def settle(self, seconds: float) -> bool:
+        """Waits until every cell whose verdict was told is gone; whether they are by then."""
+        deadline = time.monotonic() + seconds
+        return all(door.settle(deadline) for door in self.doors.values())
+
     @property
     def memory(self) -> int:
         """Bytes that its bigger process held when it last started a child."""
@@ -187,13 +196,15 @@ def _command(
 
 
 class Door:
-    """One process of the server, which gives children. ready: how many are kept waiting."""
+    """One process of the server, which gives children. ready: how many are kept waiting, and how
+    many may still be ending, each with all that its candidate took, while another begins."""
 
     def __init__(
         self, control: socket.socket, launcher: subprocess.Popen[bytes], ready: int
     ) -> None:
         self._control, self._launcher, self._ready = control, launcher, ready
         self._waiting: deque[Child] = deque()
+        self._ending: deque[int] = deque()  # pidfds of the first processes of cells
         self._lock = threading.Lock()
         self._why = ""
         self._open = False
@@ -235,12 +246,34 @@ class Door:
                 self._hear()
             if self._why:
                 raise UnfitError(self._why)
+            self._let_end(self._ready, time.monotonic() + _END)
             while len(self._waiting) <= self._ready:
                 self._waiting.append(self._spawn())
             return self._waiting.popleft()
 
+    def ends(self, cell: int) -> None:
+        """A child's cell has nothing to do any more. cell: pidfd of its first process, which is
+        readable when all in it are gone; it is taken over."""
+        with self._lock:
+            self._ending.append(cell)
+
+    def settle(self, deadline: float) -> bool:
+        """See Server."""
+        with self._lock:
+            return self._let_end(0, deadline)
+
+    def _let_end(self, most: int, deadline: float) -> bool:
+        """Waits until at most so many cells are still ending."""
+        while len(self._ending) > most:
+            left = max(0.0, deadline - time.monotonic())
+            if not select.select([self._ending[0]], [], [], left)[0]:
+                return False
+            os.close(self._ending.popleft())
+        return True
+
     def _spawn(self) -> Child:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setsockopt(socket.SOL_SOCKET, _SO_PASSCRED, 1)
         with theirs:
             try:
                 socket.send_fds(self._control, [b"spawn"], [theirs.fileno()])
@@ -257,6 +290,8 @@ class Door:
                 child.close()
             self._waiting.clear()
             self._control.close()
+            while self._ending:
+                os.close(self._ending.popleft())
 
 
 class Child:
@@ -265,13 +300,17 @@ class Child:
     def __init__(self, channel: socket.socket, door: Door) -> None:
         self._channel, self._door = channel, door
         self._token = ""
+        self._cell = -1
         self._ending: Ending | None = None
         self._left = _MOST_BYTES
         self._unfit = ""
 
     def close(self) -> None:
-        """Ends it, and all that it started."""
+        """Ends it, and all that it started; it is not waited for."""
         self._channel.close()
+        if self._cell >= 0:
+            self._door.ends(self._cell)
+            self._cell = -1
 
     def test(
         self,
@@ -296,7 +335,7 @@ class Child:
     def _await_cell(self, stop: Callable[[], bool]) -> None:
         deadline = time.monotonic() + _START
         while not stop():
-            said = self._receive(_POLL)
+            said, pid = self._first(_POLL)
             if said is None:
                 if time.monotonic() > deadline:
                     raise UnfitError("the server gave no child in time")
@@ -307,7 +346,25 @@ class Child:
             if kind != "cell" or not memory.isdigit():
                 raise UnfitError(f"a child could not be isolated: {words}")
             self._token, self._door.memory = words, int(memory)
+            with suppress(OSError):  # it has ended
+                self._cell = os.pidfd_open(pid)
             return
+
+    def _first(self, seconds: float) -> tuple[bytes | None, int]:
+        """The first message, as _receive, with the pid of who sent it."""
+        if not select.select([self._channel], [], [], seconds)[0]:
+            return None, 0
+        try:
+            size = socket.CMSG_SPACE(_CREDENTIALS.size)
+            said, ancillary, _, _ = self._channel.recvmsg(_LONGEST, size)
+        except OSError:
+            return b"", 0
+        pids = (
+            _CREDENTIALS.unpack(content)[0]
+            for _, kind, content in ancillary
+            if kind == _SCM_CREDENTIALS and len(content) == _CREDENTIALS.size
+        )
+        return said, next(pids, 0)
 
     def _receive(self, seconds: float) -> bytes | None:
         """The next message; None where none comes in time, b'' at the end."""

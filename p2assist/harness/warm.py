@@ -196,6 +196,11 @@ class WarmTester:
         if self._verdicts:
             self._verdicts.close()
 
+    def settle(self, seconds: float) -> bool:
+        """Waits until nothing runs any more of the candidates whose verdicts were told, which does
+        not wait for that; whether it is so by then."""
+        return self._keeper.settle(seconds)
+
     @property
     def isolation(self) -> str:
         """The sandbox's name."""
