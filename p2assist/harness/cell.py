@@ -31,6 +31,7 @@ _SETNS = {"x86_64": 308, "aarch64": 268}
 _FURNISHED, _FURNISHED_UNCAPPED = b"+", b"-"
 _LONGEST = 1 << 16
 _TICK = 100  # milliseconds between two looks at the memory of a cell
+_FLOOR, _HOG = 16, 16  # the machine's memory by these: what has to stay, what is much for a cell
 
 
 class Control:
@@ -151,7 +152,7 @@ class Control:
     def _until_end(self, child: int, channel: int, most: int) -> Any:
         """Reaps until the child has ended: how it did. The end of the caller is the cell's. most:
         number of processes that ends it, 0 for no count. What all of them hold may be as much as
-        one may address."""
+        one may address; where the machine has little left, no cell may hold much ('short')."""
         memory = resource.getrlimit(resource.RLIMIT_AS)[0]
         if memory == resource.RLIM_INFINITY:
             memory = sys.maxsize
@@ -172,8 +173,11 @@ class Control:
                 if not pid:
                     break
             below = [entry for entry in os.listdir("/proc") if entry.isdigit()]
-            if (most and len(below) > most) or _held(below, memory) > memory:
+            held = _held(below, memory)
+            if (most and len(below) > most) or held > memory:
                 return "signal", int(signal.SIGKILL)
+            if _short(held):
+                return "short", 0
 
     def _be_tested(self, channel: int) -> bool:
         """The test process: waits for its request."""
@@ -266,6 +270,18 @@ def _held(pids: Any, most: int) -> int:
     """Bytes that the processes hold together: see limits.held, whose twin this is."""
     quick = sum(_resident(pid) for pid in pids)
     return quick if quick <= most else sum(_share(pid) for pid in pids)
+
+
+def _short(held: int) -> bool:
+    """Whether the machine has little memory left, and a cell that holds so many bytes much of
+    it."""
+    try:
+        with open("/proc/meminfo", "rb") as file:
+            lines = dict(line.split(b":") for line in file.read().splitlines())
+        total, left = (int(lines[name].split()[0]) << 10 for name in (b"MemTotal", b"MemAvailable"))
+    except (OSError, KeyError, ValueError):
+        return False
+    return left * _FLOOR < total < held * _HOG
 
 
 def _resident(pid: str = "self") -> int:

@@ -66,6 +66,11 @@ boot()
 """
 
 
+class ShortError(Exception):
+    """The machine ran short of memory, and the candidate held much of it. Never leaves the
+    harness."""
+
+
 class UnfitError(Exception):
     """This level cannot test it; the text says why. Never leaves the harness."""
 
@@ -321,7 +326,7 @@ class Child:
         stop: Callable[[], bool],
     ) -> Ending:
         """Runs the trial; its messages go to the transcript. stop: looked at often; True ends
-        it, as 'abort'. Raises UnfitError where this level cannot test it."""
+        it, as 'abort'. Raises UnfitError where this level cannot test it, ShortError."""
         try:
             self._await_cell(stop)
             if not self._token:
@@ -419,6 +424,8 @@ class Child:
         the test process."""
         token, kind, value = _fields(message[:200], 3)
         if secrets.compare_digest(token.encode(), self._token.encode()):
+            if kind == "short":
+                raise ShortError
             self._ending = Ending(kind, int(value))
             return
         transcript.receive(message)

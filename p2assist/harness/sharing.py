@@ -10,7 +10,7 @@ from concurrent.futures import CancelledError, Future
 from p2assist.errors import StoppedError
 from p2assist.experience import TestReport
 
-_REMEMBERED = 20_000  # reports kept in memory
+_REMEMBERED = 4_000  # reports kept in memory, of a hundred tests a hundred megabytes at most
 
 
 class Shared:

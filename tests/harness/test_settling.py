@@ -14,7 +14,7 @@ import pytest
 
 from p2assist.config import Config
 from p2assist.experience import Task
-from p2assist.harness import sandbox
+from p2assist.harness import sandbox, server
 from p2assist.harness.impact import ImpactMap
 from p2assist.harness.server import Door
 from p2assist.harness.tester import WarmTester
@@ -57,6 +57,25 @@ def test_nothing_of_a_candidate_is_left_when_its_tester_has_settled(
         ended.set()
         watcher.join()
     assert seen  # else nothing was shown
+
+
+@needs_namespaces
+def test_where_memory_is_short_the_candidate_runs_again_by_itself(
+    shop: tuple[Config, ImpactMap],
+    shop_task: Callable[[str, str], Task],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As if the machine had less left than it has at all, and any cell held much."""
+    wanted = "_FLOOR, _HOG = 16, 16"
+    texts = tuple((n, t.replace(wanted, "_FLOOR, _HOG = 1, 1 << 40")) for n, t in server._modules())
+    assert texts != server._modules()
+    monkeypatch.setattr(server, "_modules", lambda: texts)
+    task = shop_task("shop/odd.py", "return number * 2")
+    with WarmTester(*shop) as tester:
+        quick = tester.test(task, "return number * 2")
+        slow = tester.test(task, "import time; time.sleep(0.5); return number * 2")
+    assert (quick.level, slow.level) == ("swap", "subprocess")
+    assert quick.passes_all and slow.passes_all
 
 
 def test_without_a_server_all_is_settled(shop: tuple[Config, ImpactMap]) -> None:
