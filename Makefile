@@ -24,6 +24,7 @@ bench: $(INSTALLED)  ## every figure that the README states
 	$(BIN)/python -m benchmarks.beam
 	$(BIN)/python -m benchmarks.attacks
 	$(BIN)/python -m benchmarks.harness
+	$(BIN)/python -m benchmarks.editor
 
 e2e-setup: $(INSTALLED)  ## fetch the real editors into .e2e/ (once; root, node 20 or later)
 	tests/e2e/setup.sh

@@ -26,7 +26,6 @@ from p2assist.harness.tester import WarmTester
 from p2assist.learning.registry import Base, Registry
 from p2assist.replay import redaction
 from p2assist.replay.provenance import current_commit
-from p2assist.replay.store import Store
 from p2assist.tasks import mining, splits
 from p2assist.tasks.splits import Split, function_key
 
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from p2assist.generation.local import LocalGenerator
     from p2assist.generation.remote.generator import RemoteGenerator
     from p2assist.generation.typed_ahead import TypedAhead
+    from p2assist.replay.store import Store
 
 Chosen = tuple[Path | None, str]  # an adapter's folder and name; (None, '') for the base model
 CONFIRMED = 0.005  # share of the warm verdicts that plain pytest is asked about, too
@@ -116,6 +116,8 @@ class Workspace:
 
     @cached_property
     def store(self) -> Store:
+        from p2assist.replay.store import Store  # an editor's first answer does not wait for it
+
         opened = Store.open(self.config.store_url)
         self._leave_state_out_of_git()
         return opened

@@ -371,3 +371,14 @@ def test_nothing_but_the_protocol_is_on_stdout(tmp_path: Path) -> None:
     )
     assert done.stdout == b""
     assert b"noise" in done.stderr
+
+
+def test_the_first_answer_waits_for_no_database_and_no_torch() -> None:
+    """The server starts in each window: what it imports before the first answer is felt."""
+    code = (
+        "import sys, p2assist_lsp.server, p2assist.practice.workspace\n"
+        "heavy = {'torch', 'transformers', 'sqlalchemy', 'detect_secrets', 'rich'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert done.stdout.strip() == "[]"
