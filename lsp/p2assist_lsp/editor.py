@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
@@ -62,6 +62,7 @@ class Editor:
         self._roots: list[Path] = []
         self._landed: list[tuple[Folder, Landed]] = []
         self._timers: set[asyncio.TimerHandle] = set()
+        self._doing: set[asyncio.Task[None]] = set()
         self._kept: set[str] = set()
         self._looked = 0.0
 
@@ -99,9 +100,8 @@ class Editor:
     def status(self) -> dict[str, Any]:
         """The parameters of `p2assist/status`: of the folder that was used last."""
         folder = next(reversed(self.folders.values()), None)
-        found = folder.status() if folder else {"state": "starting", "words": "no folder is open"}
-        off = self.paused or not self.settings.enabled
-        return found | {"state": "paused", "words": "paused"} if off else found
+        none = {"folder": "", "state": "starting", "words": "no folder is open"}
+        return self._told(folder.status() if folder else none)
 
     def pause(self, paused: bool) -> None:
         self.paused = paused
@@ -110,11 +110,22 @@ class Editor:
         self.tell_status()
 
     def tell_status(self) -> None:
+        """Of every folder, the one that was used last at the end."""
+        for folder in tuple(self.folders.values())[:-1]:
+            self._client.notify("p2assist/status", self._told(folder.status()))
         self._client.notify("p2assist/status", self.status())
 
-    def _status(self, found: Mapping[str, Any]) -> None:
-        if not self.paused and self.settings.enabled:
-            self._client.notify("p2assist/status", found)
+    def _told(self, found: dict[str, Any]) -> dict[str, Any]:
+        off = self.paused or not self.settings.enabled
+        return found | ({"state": "paused", "words": "paused"} if off else {})
+
+    def _status(self, folder: Folder, found: dict[str, Any]) -> None:
+        """A folder is further than it was."""
+        self._client.notify("p2assist/status", self._told(found))
+        if folder.verifier:
+            for session in self.sessions.values():
+                if session.folder is folder:
+                    self._do(session.tests_found())
 
     def close(self) -> None:
         for session in list(self.sessions.values()):
@@ -194,6 +205,7 @@ class Editor:
         verifier = session.folder.verifier
         if verifier is None:
             return False
+        await self._loop.run_in_executor(self._pool, session.folder.cover, offer)
         await self._loop.run_in_executor(self._pool, verifier.test_now, offer, choice)
         return True
 
@@ -288,7 +300,7 @@ class Editor:
     def _folder(self, root: Path) -> Folder:
         if root not in self.folders:
             told = Bearings(
-                status=lambda found: self._soon(self._status, found),
+                status=lambda folder, found: self._soon(self._status, folder, found),
                 evidence=lambda offer: self._soon(self._evidence, offer),
                 progress=lambda folder, words, share: self._soon(
                     self._client.progress, f"p2assist {folder.root}", words, share
@@ -306,6 +318,12 @@ class Editor:
             python=self.settings.python,
             feedback=self.settings.feedback,
         )
+
+    def _do(self, what: Coroutine[Any, Any, None]) -> None:
+        """Lets it run; the loop holds on to no task of its own."""
+        task = self._loop.create_task(what)
+        self._doing.add(task)
+        task.add_done_callback(self._doing.discard)
 
     def _soon(self, call: Callable[..., None], *arguments: object) -> None:
         """From any thread."""

@@ -39,7 +39,7 @@ class Bearings:
     offer knows more. progress: what is being done and its share, 0..1 (None: it is over). trouble:
     words."""
 
-    status: Callable[[dict[str, Any]], None]
+    status: Callable[[Folder, dict[str, Any]], None]
     evidence: Callable[[Offer], None]
     progress: Callable[[Folder, str, float | None], None]
     trouble: Callable[[str], None]
@@ -84,7 +84,20 @@ class Folder:
         """Why nothing is tested while there is no verifier, in words."""
         if self.stage is Stage.UNTRUSTED:
             return "untested: not trusted"
-        return "untested" if self.stage in (Stage.READY, Stage.FAILED) else "finding the tests"
+        if self.stage in (Stage.READY, Stage.FAILED):
+            return "untested"
+        return "tests are still being found"
+
+    def cover(self, offer: Offer) -> bool:
+        """Gives an offer that was made before the tests were found its covering tests. For a
+        thread; False where they are not found yet, or nothing is tested here."""
+        services, verifier = self.services, self.verifier
+        if services is None or verifier is None:
+            return False
+        if offer.early:
+            offer.covered(services.covering(offer.task))
+            verifier.recall(offer)
+        return True
 
     def start(self, *, trusted: bool, python: str, feedback: bool) -> None:
         """Opens it, or opens it anew with other rights."""
@@ -129,6 +142,7 @@ class Folder:
         except P2AssistError as error:
             _log.warning("%s", error)
         return {
+            "folder": self.root.absolute().as_uri(),
             "state": self.stage.value,
             "words": self.words,
             "model": services.model if services else "",
@@ -195,9 +209,9 @@ class Folder:
     def _loading(self, words: str) -> None:
         if self.stage in (Stage.READY, Stage.UNTRUSTED):  # the process was started again
             self.words = words
-            self._told.status(self.status())
+            self._told.status(self, self.status())
 
     def _stand(self, life: int, stage: Stage, words: str) -> None:
         if life == self._life:
             self.stage, self.words = stage, words
-            self._told.status(self.status())
+            self._told.status(self, self.status())

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
 import numpy as np
 
-from p2assist.experience import Candidate, Experience, Outcome, Task, TestReport, digest
+from p2assist.experience import (
+    Candidate,
+    CoveringTest,
+    Experience,
+    Outcome,
+    Task,
+    TestReport,
+    digest,
+)
 from p2assist.p2value import P2Settings, ordering, p2value, possibility
 
 _numbers = itertools.count(1)
@@ -75,16 +83,31 @@ class Choice:
 
 @dataclass(slots=True)
 class Offer:
-    """The candidates of one request, in the model's order. version: of the document then."""
+    """The candidates of one request, in the model's order. version: of the document then. early:
+    made before the tests were found, so that its task's tests are not known."""
 
     uri: str
     version: int
     task: Task
     choices: list[Choice]
+    early: bool = False
 
     @classmethod
     def of(cls, uri: str, version: int, task: Task, candidates: Sequence[Candidate]) -> Offer:
         return cls(uri, version, task, [Choice(candidate) for candidate in candidates])
+
+    def untested(self, why: str, *, early: bool) -> None:
+        """Nothing is tested here, or, where it is early, not yet."""
+        self.early = early
+        for choice in self.choices:
+            choice.state, choice.trouble = State.UNTESTED, why
+
+    def covered(self, tests: tuple[CoveringTest, ...]) -> None:
+        """The tests are found: its candidates wait for them now."""
+        self.early = False
+        self.task = replace(self.task, tests=tests)
+        for choice in self.choices:
+            choice.state, choice.trouble = State.WAITING, ""
 
     def find(self, choice_id: str) -> Choice | None:
         return next((choice for choice in self.choices if choice.id == choice_id), None)

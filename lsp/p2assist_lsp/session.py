@@ -201,8 +201,7 @@ class Session:
         if verifier:
             verifier.recall(offer)
         else:
-            for choice in offer.choices:
-                choice.state, choice.trouble = State.UNTESTED, self.folder.untested
+            offer.untested(self.folder.untested, early=self.folder.trusted)
         return offer
 
     def _wanted(self, task: Task, found: Sequence[Candidate]) -> list[Candidate]:
@@ -227,6 +226,18 @@ class Session:
             return []
         self._show(offer, choices, asked)
         return [(offer, choice) for choice in choices]
+
+    async def tests_found(self) -> None:
+        """What was offered before the tests were found is tested after all."""
+        offer = self.offer
+        if offer is None or not offer.early:
+            return
+        run = asyncio.get_running_loop().run_in_executor
+        found = await run(self._shared.pool, self.folder.cover, offer)
+        verifier = self.folder.verifier
+        if found and verifier and offer is self.offer:
+            self._shared.offered(self, offer)
+            verifier.verify(offer, offer.ranked(self.folder.p2value))
 
     async def _evidence(self, offer: Offer, seconds: float, stop: threading.Event) -> None:
         """Until the best is tested, or patience ends."""

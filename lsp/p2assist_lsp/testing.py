@@ -8,6 +8,7 @@ Everything else is the real thing: pygls, documents, feedback, the store. script
     seconds       that a generation takes; it can be cancelled
     tests         node ids of the tests that cover every place; none by default
     failing       {text of a candidate: [node ids that fail with it]}
+    indexSeconds  that finding the tests takes
     testSeconds   that a candidate's tests take
     store         an SQLAlchemy URL; by default nothing is stored
     pace          by which the 30 s, 2 min and 10 min of survival are multiplied
@@ -98,6 +99,7 @@ class Scripted:
         if not self.wanted.trusted:
             raise HarnessError("nothing of an untrusted folder may run")
         progress("running the tests", 0.5)
+        time.sleep(self.script.get("indexSeconds", 0.0))
         tester = ScriptedTester(self._verdict)
         tester.seconds = self.script.get("testSeconds", 0.0)
         return tester, len(self.script.get("tests", ()))

@@ -93,6 +93,7 @@ class Standin(LanguageServer):
         state = "ready" if self.trusted else "untrusted"
         words = "ready" if self.trusted else "untrusted: no test runs"
         return {
+            "folder": "",
             "state": state,
             "words": words,
             "model": "pocket",

@@ -285,6 +285,9 @@ def test_several_roots_and_files_of_none(serve: Serve, tmp_path: Path) -> None:
             )
             client.root = two
             first = client.open("a.py", ADD)
+            await client.hears(
+                "p2assist/status", lambda s: (s.folder, s.state) == (two.as_uri(), "ready")
+            )
             client.told.clear()
             assert await client.inline(first, 1, 11) != []
             excluded = client.open("generated/a.py", ADD)
@@ -328,6 +331,44 @@ def test_loading_and_indexing_say_how_far_they_are(serve: Serve) -> None:
             assert {"loading", "indexing"} <= set(states)
             kinds = [params.value["kind"] for params in client.told["$/progress"]]
             assert kinds.count("begin") == kinds.count("end") == 2
+
+    asyncio.run(main())
+
+
+def test_every_folder_has_a_status_of_its_own(serve: Serve, tmp_path: Path) -> None:
+    async def main() -> None:
+        roots = [tmp_path / "one", tmp_path / "two"]
+        for root in roots:
+            root.mkdir()
+        uris = [root.as_uri() for root in roots]
+        async with serve(SCRIPT, folders=roots, trusted=[str(roots[0])]) as client:
+            await client.hears("p2assist/status", lambda s: s.folder == uris[0] and s.tests == 2)
+            await client.hears(
+                "p2assist/status", lambda s: (s.folder, s.state) == (uris[1], "untrusted")
+            )
+            client.told.clear()
+            await client.run("p2assist.pause")
+            assert {s.folder: s.state for s in client.told["p2assist/status"]} == dict.fromkeys(
+                uris, "paused"
+            )
+
+    asyncio.run(main())
+
+
+def test_what_is_offered_while_the_tests_are_found_is_tested_later(serve: Serve) -> None:
+    async def main() -> None:
+        async with serve(SCRIPT | {"indexSeconds": 1.0}, until="indexing") as client:
+            uri = client.open("a.py", ADD)
+            (item,) = await client.inline(uri, 1, 11)
+            told = await client.hears("p2assist/evidence", lambda e: e.candidates)
+            assert {c.evidence for c in told.candidates} == {"tests are still being found"}
+            assert {c.state for c in told.candidates} == {"untested"}
+            assert client.told["p2assist/status"][-1].state == "indexing"
+            told = await client.hears(
+                "p2assist/evidence", lambda e: all(c.state == "tested" for c in e.candidates)
+            )
+            assert told.candidates[0].id == item.command.arguments[0]["id"]
+            assert told.candidates[0].evidence == "2/2 covering tests pass"
 
     asyncio.run(main())
 

@@ -18,7 +18,7 @@ import { EVIDENCE, type Evidence, ServerCommand, STATUS, type ServerStatus } fro
 import { Restarts } from "./restarts.js";
 import type { ServerOptions } from "./settings.js";
 
-const STARTING: ServerStatus = { state: "starting", words: "starting", model: "", adapter: "", tests: 0 };
+const STARTING: ServerStatus = { folder: "", state: "starting", words: "starting", model: "", adapter: "", tests: 0 };
 
 export class Client implements vscode.Disposable {
   private readonly statusEmitter = new vscode.EventEmitter<ServerStatus>();
@@ -27,6 +27,7 @@ export class Client implements vscode.Disposable {
   private client: LanguageClient | undefined;
   private options: ServerOptions | undefined;
   private last: ServerStatus = STARTING;
+  private readonly byFolder = new Map<string, ServerStatus>();
 
   readonly onStatus = this.statusEmitter.event;
   readonly onEvidence = this.evidenceEmitter.event;
@@ -38,8 +39,9 @@ export class Client implements vscode.Disposable {
     private readonly home: string,
   ) {}
 
+  /** Of the active document's folder; of the folder that was used last where the server said nothing of that one. */
   get status(): ServerStatus {
-    return this.last;
+    return this.byFolder.get(firstFolder()?.uri.fsPath ?? "") ?? this.last;
   }
 
   get running(): boolean {
@@ -102,7 +104,7 @@ export class Client implements vscode.Disposable {
 
   fail(words: string): void {
     this.output.error(words);
-    this.tell({ ...this.last, state: "failed", words });
+    this.tell({ ...this.last, folder: "", state: "failed", words });
   }
 
   dispose(): void {
@@ -111,8 +113,11 @@ export class Client implements vscode.Disposable {
     this.evidenceEmitter.dispose();
   }
 
+  /** A status without a folder is of the server itself, and so of every folder. */
   private tell(status: ServerStatus): void {
     this.last = status;
+    if (status.folder === "") this.byFolder.clear();
+    else this.byFolder.set(vscode.Uri.parse(status.folder).fsPath, status);
     this.statusEmitter.fire(status);
   }
 
@@ -158,7 +163,7 @@ export class Client implements vscode.Disposable {
       return { action: CloseAction.DoNotRestart, handled: true };
     }
     this.output.warn(`the language server ended; starting it again in ${pause} ms`);
-    this.tell({ ...this.last, state: "starting", words: "starting again" });
+    this.tell({ ...this.last, folder: "", state: "starting", words: "starting again" });
     await new Promise((resolve) => setTimeout(resolve, pause));
     return { action: CloseAction.Restart, handled: true };
   }

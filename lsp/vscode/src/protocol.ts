@@ -10,8 +10,9 @@ export type ServerState =
   | "refreshing"
   | "failed";
 
-/** `p2assist/status`: words are for people; tests is the number that cover this workspace. */
+/** `p2assist/status`: of the folder of this URI; words are for people; tests is the number that cover it. */
 export interface ServerStatus {
+  readonly folder: string;
   readonly state: ServerState;
   readonly words: string;
   readonly model: string;

@@ -7,6 +7,7 @@ local suggest = require("p2assist.suggest")
 local M = {}
 
 ---@class p2assist.Status the fields are those of p2assist/status in lsp/PROTOCOL.md
+---@field folder? string its URI
 ---@field state string
 ---@field words string
 ---@field model? string
