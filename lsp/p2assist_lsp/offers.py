@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -83,14 +83,19 @@ class Choice:
 
 @dataclass(slots=True)
 class Offer:
-    """The candidates of one request, in the model's order. version: of the document then. early:
-    made before the tests were found, so that its task's tests are not known."""
+    """The candidates of one request, in the model's order.
+
+    version: of the document then. early: made before the tests were found, so that its task's
+    tests are not known. unsaved: what other open documents held then that their files do not, by
+    path.
+    """
 
     uri: str
     version: int
     task: Task
     choices: list[Choice]
     early: bool = False
+    unsaved: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, uri: str, version: int, task: Task, candidates: Sequence[Candidate]) -> Offer:
@@ -134,9 +139,10 @@ class Offer:
         return Experience(self.task, choice.candidate).key
 
     def meaning(self, choice: Choice) -> str:
-        """The same for every choice, of any offer, that makes the same file for the same tests."""
+        """The same for every choice, of any offer, that makes the same files for the same tests."""
         tests = "\0".join(test.node_id for test in self.task.tests)
-        return digest(f"{self.task.path}\0{self.task.apply(choice.text)}\0{tests}")
+        others = "\0".join(f"{path}\0{text}" for path, text in sorted(self.unsaved.items()))
+        return digest(f"{self.task.path}\0{self.task.apply(choice.text)}\0{tests}\0{others}")
 
 
 def told(choice: Choice, rank: int, settings: P2Settings) -> dict[str, Any]:

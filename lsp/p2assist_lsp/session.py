@@ -24,6 +24,7 @@ from p2assist_lsp.quiet import Expectation, Unwanted
 from p2assist_lsp.settings import Settings
 from p2assist_lsp.survival import Landed
 from p2assist_lsp.text import Document, Edit
+from p2assist_lsp.unsaved import unsaved
 
 AUTOMATIC_SECONDS, INVOKED_SECONDS = 2.0, 10.0  # until an answer is of no use
 IGNORED_SECONDS = 60.0
@@ -48,7 +49,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What a thread is to generate. documents: for the prompt's context."""
+    """What a thread is to generate. documents: open beside it, for the prompt and for the tests."""
 
     task: Task
     invoked: bool
@@ -198,6 +199,7 @@ class Session:
             return None
         self._pace.answered(time.monotonic() - started)
         offer = Offer.of(self.document.uri, self.document.version, task, self._wanted(task, found))
+        offer.unsaved = unsaved(self.folder.root, wanted.documents)
         if verifier:
             verifier.recall(offer)
         else:

@@ -106,8 +106,9 @@ class Verifier:
         assert choice is not None
         choice.state = State.TESTING
         self._changed(offer)
+        demand = Demand(stop=job.stop, unsaved=offer.unsaved)
         try:
-            report = self.tester.test(offer.task, choice.text, Demand(stop=job.stop))
+            report = self.tester.test(offer.task, choice.text, demand)
         except StoppedError:
             choice.state = State.WAITING
             return

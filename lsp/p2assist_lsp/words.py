@@ -16,6 +16,8 @@ def evidence(choice: Choice) -> str:
     """A candidate's evidence, and where it fails the tests' own words."""
     lines = [f"p2assist: {choice.evidence}"]
     report = choice.report
+    if report and report.total and report.reason:
+        lines.append(f"- {_escaped(report.reason)}")
     if report:
         broken = [o for o in report.outcomes if o.node_id in report.failing]
         for outcome in broken[:_TESTS]:

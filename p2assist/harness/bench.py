@@ -16,12 +16,12 @@ from typing import Protocol
 
 from p2assist.config import Config
 from p2assist.experience import Outcome, Task, TestReport
-from p2assist.harness import reading, tree
+from p2assist.harness import reading, tree, unsaved
 from p2assist.harness.course import Course
 from p2assist.harness.demand import WHOLE, Demand
 from p2assist.harness.mapping import COMPILED, ImpactMap
 from p2assist.harness.outcomes import Verdict
-from p2assist.harness.overlay import Overlay, OwnFile
+from p2assist.harness.overlay import Laid, Overlay, OwnFile
 from p2assist.harness.sandbox import Files
 from p2assist.harness.sharing import Shared
 from p2assist.harness.suite import Suite
@@ -103,7 +103,7 @@ class Bench:
         empty = TestReport(level=level.name, isolation=self.suite.box.isolation.name)
         if not task.tests:
             return replace(empty, reason=NO_TEST)
-        laid = self.overlay.lay(task, text)
+        laid = self._laid(task, text, demand)
         own = laid.files[0][1]
         try:
             read = reading.read(laid.before, own)
@@ -144,6 +144,14 @@ class Bench:
         """Sources whose kept compiled form may be stale: a clock does not tell."""
         root, files = self.config.root, self.impact.files
         return [p for p in files if self._stamps.get(p) != tree.stamp(root / p)]
+
+    def _laid(self, task: Task, text: str, demand: Demand) -> Laid:
+        laid = self.overlay.lay(task, text)
+        if not demand.unsaved:
+            return laid
+        known = (*self.impact.by_id, *(test.node_id for test in task.tests))
+        tests = {node_id.partition("::")[0] for node_id in known}
+        return unsaved.over(laid, demand.unsaved, root=self.config.root, tests=tests)
 
     def _job(self, task: Task, files: Files, meaning: str) -> Job:
         order, known = self.impact.order, self.impact.by_id

@@ -8,7 +8,7 @@ const candidate: Candidate = {
   id: "a", text: "return x", rank: 0, possibility: 0.6, passRate: 1, p2value: 0.8,
   passed: 7, total: 7, failing: [], evidence: "7/7 covering tests", state: "tested",
 };
-const ready: ServerStatus = { state: "ready", words: "ready", model: "pocket", adapter: "2026-11-24-3a8ff1", tests: 33 };
+const ready: ServerStatus = { folder: "", state: "ready", words: "ready", model: "pocket", adapter: "2026-11-24-3a8ff1", tests: 33 };
 
 test("evidence in words", () => {
   const of = (changes: Partial<Candidate>): string => evidenceWords({ ...candidate, ...changes });
