@@ -65,6 +65,7 @@ class Editor:
         self._doing: set[asyncio.Task[None]] = set()
         self._kept: set[str] = set()
         self._looked = 0.0
+        self._closed = False
 
     # Settings and folders
 
@@ -128,10 +129,13 @@ class Editor:
                     self._do(session.tests_found())
 
     def close(self) -> None:
+        """Settles what is on the screen, and returns when all of it is in the store."""
+        self._closed = True
         for session in list(self.sessions.values()):
             session.close()
         for timer in self._timers:
             timer.cancel()
+        self._timers.clear()
         for folder in self.folders.values():
             folder.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -284,6 +288,8 @@ class Editor:
             self._timers.discard(timer)
             call()
 
+        if self._closed:
+            return
         timer = self._loop.call_later(seconds * self._pace, run)
         self._timers.add(timer)
 

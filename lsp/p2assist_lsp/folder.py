@@ -179,6 +179,7 @@ class Folder:
         if not wanted.trusted:
             self._stand(life, Stage.UNTRUSTED, "not trusted: completions are not tested")
             return
+        self.last_commit = services.commit()
         self._stand(life, Stage.INDEXING, "finding the tests")
         self._index(services, life)
 
@@ -191,7 +192,6 @@ class Folder:
             return
         finally:
             self._told.progress(self, "", None)
-        self.last_commit = services.commit()
         with self._lock:
             if life != self._life:
                 return

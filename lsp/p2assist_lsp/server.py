@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
+import signal
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -54,7 +57,21 @@ class Server(LanguageServer):
         """Made by the first message: it belongs to the event loop."""
         if self._editor is None:
             self._editor = Editor(Talk(self), self._opening, pace=self._pace)
+            with suppress(ValueError, RuntimeError, NotImplementedError):  # not in every thread
+                loop = asyncio.get_running_loop()
+                loop.add_signal_handler(signal.SIGTERM, self._terminated)
         return self._editor
+
+    def leave(self) -> None:
+        """Keeps what is not kept yet: for a client that goes without a word, too."""
+        if self._editor is not None:
+            self._editor.close()
+
+    def _terminated(self) -> None:
+        """An ordinary end would wait for standard input to end."""
+        self.leave()
+        logging.shutdown()
+        os._exit(0)
 
     @property
     def greeting(self) -> types.InitializeParams:
@@ -90,7 +107,7 @@ def _features(server: Server) -> None:
 
     @server.feature(types.SHUTDOWN)
     def shutdown(params: None) -> None:
-        server.editor.close()
+        server.leave()
 
     @server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)
     async def configured(params: types.DidChangeConfigurationParams) -> None:
@@ -272,7 +289,10 @@ def run(server: Server) -> None:
     stdout = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints by mistake writes to stderr
     sys.stdout = sys.stderr
-    server.start_io(stdout=stdout)
+    try:
+        server.start_io(stdout=stdout)
+    finally:
+        server.leave()
 
 
 def _log_to_file() -> None:

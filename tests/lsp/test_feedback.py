@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+from pathlib import Path
+
+import pytest
+from lsprotocol import types
 
 from p2assist.experience import FeedbackKind
+from p2assist.replay.rows import Event
 from p2assist.replay.store import Store
 
-from .conftest import ADD, ANSWERS, SCRIPT, Serve, texts
+from .conftest import ADD, ANSWERS, SCRIPT, SECONDS, Serve, texts
 
 
 def test_accepted_is_told_by_the_edit_and_kept(serve: Serve, store: Store) -> None:
@@ -36,6 +42,47 @@ def test_accepted_is_told_by_the_edit_and_kept(serve: Serve, store: Store) -> No
     assert [e.data["after"] for e in events if e.kind == "survived"] == [30.0, 120.0, 600.0]
     assert {e.data["share"] for e in events if e.kind == "survived"} == {1.0}
     assert "shown" in [e.kind for e in events]
+
+
+@pytest.mark.parametrize(("changed", "share"), [("a + b", 1.0), ("b * b", 0.6)])
+def test_the_next_commit_says_how_much_survived(
+    serve: Serve, store: Store, tmp_path: Path, changed: str, share: float
+) -> None:
+    root = tmp_path / "shop"
+    root.mkdir()
+
+    def commit(text: str) -> None:
+        (root / "a.py").write_text(text)
+        who = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+        for words in (["init", "-q"], ["add", "a.py"], [*who, "commit", "-q", "-m", "shop"]):
+            subprocess.run(["git", "-C", root, *words], check=True)
+
+    async def main() -> None:
+        async with serve(SCRIPT) as client:
+            uri = client.open("a.py", ADD)
+            (item,) = await client.inline(uri, 1, 11)
+            await client.accept(item, uri)
+            document = types.TextDocumentIdentifier(uri)
+            client.text_document_did_save(types.DidSaveTextDocumentParams(document))
+            client.type(uri, 1, 11, changed, end=(1, 16))
+            text = await client.run("p2assist.testing.text", uri)
+            commit(text)
+            client.text_document_did_save(types.DidSaveTextDocumentParams(document))
+            async with asyncio.timeout(SECONDS):
+                while not committed():
+                    await asyncio.sleep(0.05)
+                    await client.run("p2assist.testing.flush")
+
+    def committed() -> list[Event]:
+        events = (store.events(e.key) for e in store.experiences() if e.feedback)
+        return [event for some in events for event in some if event.kind == "committed"]
+
+    commit(ADD)
+    asyncio.run(main())
+    (event,) = committed()
+    head = ["git", "-C", root, "rev-parse", "HEAD"]
+    sha = subprocess.run(head, check=True, capture_output=True, text=True).stdout.strip()
+    assert event.data == {"commit": sha, "share": share}
 
 
 def test_rejected_never_comes_back_and_what_was_written_is_kept(serve: Serve, store: Store) -> None:
