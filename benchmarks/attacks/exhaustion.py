@@ -5,7 +5,7 @@ from benchmarks.attacks.attack import Attack, Check, Deed, nothing
 from benchmarks.attacks.world import World
 from p2assist.experience import TestReport
 
-# A run may have 400 processes, and the one before it may still be dying.
+# A run may have 400 processes, and 300 more that the kernel's numbering leaves it at first.
 MOST_PROCESSES, MOST_MB, MOST_HELD_MB = 900, 2200, 900
 
 

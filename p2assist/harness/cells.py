@@ -156,7 +156,7 @@ class Builder:
         if not namespaces.own_pid_max():
             return False
         handle = os.open("sys/kernel/pid_max", os.O_WRONLY, dir_fd=self._proc)
-        os.write(handle, str(self._spec["processes"]).encode())
+        os.write(handle, namespaces.pid_max(self._spec["processes"]).encode())
         os.close(handle)
         return True
 

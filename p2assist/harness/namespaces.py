@@ -26,6 +26,7 @@ STAGE = "/tmp"  # noqa: S108 - a mount point that every system has; the real fol
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _SCRATCH = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108
 _UPPER = "/.upper"
+_RESERVED_PIDS = 300
 _ALL = (
     *(syscalls.NEW_USER, syscalls.NEW_NS, syscalls.NEW_PID, syscalls.NEW_NET, syscalls.NEW_IPC),
     *(syscalls.NEW_UTS, syscalls.NEW_CGROUP),
@@ -275,9 +276,16 @@ def _proc(processes: int) -> bool:
     syscalls.mount("proc", target, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     capped = own_pid_max()
     if capped:
-        _write(f"{target}/sys/kernel/pid_max", str(processes))
+        _write(f"{target}/sys/kernel/pid_max", pid_max(processes))
     syscalls.restrict_mount(target, MS_RDONLY)
     return capped
+
+
+def pid_max(processes: int) -> str:
+    """What to write there for so many processes and threads at a time. The kernel uses the first
+    300 numbers once; a run that started more processes than that, one after the other, would be
+    left with the rest."""
+    return str(processes + _RESERVED_PIDS)
 
 
 def own_pid_max() -> bool:

@@ -89,9 +89,9 @@ class Reporter:
 
         @pytest.hookimpl(hookwrapper=True, tryfirst=True)
         def pytest_runtest_makereport(item: Any, call: Any) -> Any:
-            if call.excinfo is not None:
-                messages[item.nodeid] = words(call.excinfo.value)
             yield
+            if call.excinfo is not None:  # of a unittest case it is put in place on the way
+                messages[item.nodeid] = words(call.excinfo.value)
 
         @pytest.hookimpl(tryfirst=True)
         def pytest_runtest_logreport(report: Any) -> None:

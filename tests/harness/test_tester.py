@@ -92,6 +92,14 @@ def test_why_a_test_failed_is_told_in_one_short_line(
     assert message.isprintable()
 
 
+def test_why_a_case_of_unittest_failed_is_told_too(
+    shop_tester: AnyTester, shop_task: TaskOf
+) -> None:
+    report = shop_tester.test(shop_task("shop/prices.py", "return sum(prices)"), "return 7")
+    [said] = [o.message for o in report.outcomes if o.node_id.endswith("TestCase::test_sum")]
+    assert said == "AssertionError: 7 != 6"
+
+
 FORGERIES = {
     "os._exit": "os._exit(0)",
     "killed": "os.kill(os.getpid(), 9)",
