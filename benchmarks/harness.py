@@ -4,8 +4,9 @@ On five packages, from their source distributions (subjects.py):
 
 agreement   the model's own candidates (>= 2,000) and mutants (>= 500) against plain pytest on a
             copy of the tree: each covering test's outcome. What disagrees is printed, both are
-            asked once more, and it counts unless they then agree. more-itertools takes 17 s a plain
-            run: its share is small, and its plain runs are of the covering tests.
+            asked once more, and it counts unless they then agree. The plain run is of the whole
+            suite, of humanize for one candidate in four; more-itertools takes 17 s a plain run: its
+            share is small, and its plain runs are of the covering tests.
 speed       plain pytest and p2assist in turn, on candidates that run: medians by package.
 attacks     hostile candidates (benchmarks/attacks), as root and as a plain user.
 soak        20,000 candidates, all different, in one server.
@@ -141,8 +142,7 @@ def _distinct(cases: Sequence[Case]) -> list[Case]:
     """Those of which plain pytest's word is not known, one of each meaning."""
     found: dict[object, Case] = {}
     for case in cases:
-        scope = () if case.subject.whole else case.task.tests
-        key = (case.task.path, plain.meaning(case.applied), scope)
+        key = (case.task.path, plain.meaning(case.applied), plain.scope(case))
         if key not in found and not plain.known(case):
             found[key] = case
     return list(found.values())

@@ -176,26 +176,29 @@ def _arguments(place: Path, tests: tuple[str, ...]) -> tuple[str, ...]:
 def reference(case: Case) -> Vector:
     """The vector of the candidate, from what is kept or from a run. Raises nothing on account of
     the candidate."""
-    subject = case.subject
-    scope = () if subject.whole else tuple(test.node_id for test in case.task.tests)
-    file = _kept(subject, case.task.path, case.applied, scope)
+    file = _kept(case.subject, case.task.path, case.applied, scope(case))
     if not file.exists():
-        found = _measure(subject, case.task.path, case.applied, scope)
-        _keep(file, found)
+        _keep(file, again(case))
     told = json.loads(file.read_text())
     return Vector(told["outcomes"], told["unknown"], told["hung"])
 
 
 def known(case: Case) -> bool:
     """Whether reference() would run nothing."""
-    scope = () if case.subject.whole else tuple(test.node_id for test in case.task.tests)
-    return _kept(case.subject, case.task.path, case.applied, scope).exists()
+    return _kept(case.subject, case.task.path, case.applied, scope(case)).exists()
 
 
 def again(case: Case) -> Vector:
     """A second run of the same, not kept: is the first one's word reliable?"""
-    scope = () if case.subject.whole else tuple(test.node_id for test in case.task.tests)
-    return _measure(case.subject, case.task.path, case.applied, scope)
+    return _measure(case.subject, case.task.path, case.applied, scope(case))
+
+
+def scope(case: Case) -> tuple[str, ...]:
+    """The node ids that its plain run is of; () for the whole suite. The same ones every time."""
+    one_of = case.subject.whole
+    if one_of and int(_digest(meaning(case.applied))[:8], 16) % one_of == 0:
+        return ()
+    return tuple(test.node_id for test in case.task.tests)
 
 
 @functools.cache

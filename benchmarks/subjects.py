@@ -39,15 +39,15 @@ def cache() -> Path:
 @dataclass(frozen=True, slots=True)
 class Subject:
     """A package with what pytest is given for it. tasks, mutants: its share of the candidates.
-    whole: whether a candidate's plain run is of the whole suite; where that takes too long
-    (more-itertools: 17 s) it is of the covering tests."""
+    whole: of how many candidates one is compared with a plain run of the whole suite, the others
+    with one of their covering tests; 0 where the suite takes too long (more-itertools: 17 s)."""
 
     package: Package
     tests: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     tasks: int = 65
     mutants: int = 150
-    whole: bool = True
+    whole: int = 1
 
     @property
     def name(self) -> str:
@@ -79,8 +79,8 @@ SUBJECTS = (
     Subject(BOLTONS, tests=("tests",), mutants=170),
     Subject(TOMLKIT, tests=("tests",)),
     # Its benchmarks need a plugin that would slow every other plain run down.
-    Subject(HUMANIZE, mutants=50, options=("--ignore=tests/test_benchmarks.py",)),
-    Subject(MORE_ITERTOOLS, tasks=20, mutants=36, whole=False),
+    Subject(HUMANIZE, mutants=50, options=("--ignore=tests/test_benchmarks.py",), whole=4),
+    Subject(MORE_ITERTOOLS, tasks=20, mutants=36, whole=0),
 )
 
 
