@@ -104,9 +104,12 @@ class Watch:
             return self._over(self._last, FeedbackKind.PARTIALLY_ACCEPTED)
         return self._over(self.first, FeedbackKind.IGNORED)
 
-    def supersede(self) -> None:
-        """Another offer takes its place: no word on this one."""
+    def supersede(self) -> Verdict | None:
+        """Another offer takes its place: no word on this one, but a part that was taken."""
+        if self.phase is Phase.LIVE and self._pieces:
+            return self._over(self._last, FeedbackKind.PARTIALLY_ACCEPTED)
         self.phase = Phase.OVER
+        return None
 
     def named(self, rest: str) -> str | None:
         """The id of the best shown text that is still possible and ends so."""

@@ -84,7 +84,7 @@ class Folder:
         """Why nothing is tested while there is no verifier, in words."""
         if self.stage is Stage.UNTRUSTED:
             return "untested: not trusted"
-        if self.stage in (Stage.READY, Stage.FAILED):
+        if self.stage in (Stage.READY, Stage.FAILED) and self.verifier is None:
             return "untested"
         return "tests are still being found"
 

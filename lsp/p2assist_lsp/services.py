@@ -137,6 +137,7 @@ class Repository:
         if before is not None and known.files != before.files and "tester" in space.__dict__:
             space.__dict__.pop("tester").close()
         self._indexed = known
+        space.tester.start()  # the first evidence does not wait for it
         return space.tester, len(known.tests)
 
     def covering(self, task: Task) -> tuple[CoveringTest, ...]:

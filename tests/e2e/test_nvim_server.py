@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,47 +69,82 @@ def kept(project: Quickstart) -> list[tuple[str, str]]:
         )
 
 
-def write_anew(editor: Neovim, line: int, beginning: str) -> None:
+def write_anew(editor: Neovim, line: int, beginning: str) -> str:
+    """On a busy machine an answer can come too late to be shown: the last key is pressed again."""
     editor.type(f"<Esc>{line}GS{beginning}")
-    wait(editor.ghost, "ghost text", patience=60)
+    for _ in range(8):
+        with contextlib.suppress(AssertionError):
+            return wait(editor.ghost, "ghost text", patience=8)
+        editor.type(f"<BS>{beginning[-1]}")
+    raise AssertionError(f"no ghost text after {beginning!r}")
+
+
+def spoken(editor: Neovim) -> str:
+    """The evidence of what is shown, when the tests have spoken."""
+    return wait(
+        lambda: re.search(r"covering test|fails test_\w+", editor.evidence()) and editor.evidence(),
+        lambda: f"evidence, it is {editor.evidence()!r}",
+        patience=60,
+    )
 
 
 def test_the_store_holds_exactly_what_happened(editor, shop):
     write_anew(editor, 17, "percent")
-    editor.until_ghost(" = 0")
-    wait(lambda: "fails test_discounted" in editor.evidence(), "evidence", patience=60)
+    first = editor.ghost()
+    spoken(editor)
     editor.type("<Esc>")  # rejected
-    write_anew(editor, 17, "percent =")
-    assert editor.ghost() != " 0", "rejected there is never offered there again"
-    wait(lambda: editor.evidence() and "test" in editor.evidence(), "evidence", patience=60)
-    for _ in range(8):
-        if editor.ghost() == " 100":
-            break
-        before = editor.ghost()
-        editor.type("<M-]>")
-        wait(lambda before=before: editor.ghost() not in ("", before), "the next candidate")
-    wait(lambda: "covering test" in editor.evidence(), "evidence", patience=60)
+    write_anew(editor, 17, "percent" + first[:2])
+    assert editor.ghost() != first[2:], "rejected there is never offered there again"
+    second = editor.ghost()
+    editor.type("<M-]>")
+    wait(lambda: editor.ghost() not in ("", second), "the next candidate")
+    spoken(editor)
+    taken = editor.ghost()
     editor.type("<M-l>")
-    wait(lambda: editor.lines()[16] == "        percent = 100", "accepted")
+    line = f"        percent{first[:2]}{taken}".split("\n")
+    wait(lambda: editor.lines()[16 : 16 + len(line)] == line, "accepted")
     editor.type("<Esc>:w<CR>")
     wait(lambda: "accepted" in {kind for _, kind in kept(shop)}, "kept")
     editor.close()
-    happened = kept(shop)
-    assert ("= 0", "rejected") in [(text.strip(), kind) for text, kind in happened]
-    assert ("100", "accepted") in [(text.strip(), kind) for text, kind in happened]
-    assert {kind for _, kind in happened} == {"rejected", "accepted"}
+    assert kept(shop) == sorted([(first, "rejected"), (taken, "accepted")])
+
+
+@pytest.mark.parametrize(("keys", "kind"), [("<M-l>", "accepted"), ("", "rejected")])
+def test_quitting_at_once_loses_nothing(editor, shop, keys, kind):
+    write_anew(editor, 17, "percent")
+    ghost = editor.ghost()
+    time.sleep(0.3)  # a person sees it
+    editor.type(f"{keys}<Esc>:wq<CR>")
+    editor.process.wait(20)
+    wait(lambda: kept(shop), "kept", patience=30)  # the server ends after the editor
+    assert kept(shop) == [(ghost, kind)]
+
+
+def test_a_part_is_taken_and_the_rest_is_not(editor, shop):
+    write_anew(editor, 17, "percent")
+    ghost = editor.ghost()
+    before = editor.lines()[16]
+    editor.type("<M-w>")
+    wait(lambda: editor.lines()[16] != before, "a word is taken")
+    part = editor.lines()[16].removeprefix(before)
+    assert ghost.startswith(part)
+    assert part != ghost
+    time.sleep(0.3)
+    editor.type("<Esc>:wq<CR>")
+    editor.process.wait(20)
+    wait(lambda: kept(shop), "kept", patience=30)
+    assert (ghost, "partially accepted") in kept(shop)
 
 
 def test_a_killed_server_comes_back_and_what_was_kept_stays(editor, shop):
     write_anew(editor, 17, "percent")
-    wait(lambda: "fails" in editor.evidence(), "evidence", patience=60)
+    spoken(editor)
     editor.type("<Esc>")
     wait(lambda: any(kind == "rejected" for _, kind in kept(shop)), "kept", patience=30)
     os.kill(server(editor), signal.SIGKILL)
     wait(lambda: editor.lua(STATE) != "ready", "its end is noticed")
     until_ready(editor)
     write_anew(editor, 9, "re")
-    editor.until_ghost("turn result")
     assert "rejected" in {kind for _, kind in kept(shop)}
 
 

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CODE_SERVER = ROOT / ".e2e/code-server/node_modules/code-server/out/node/entry.js"
 VSIX = ROOT / "lsp/vscode/p2assist.vsix"
 SHOTS = ROOT / ".e2e/shots/vscode"
-PATIENCE = 30.0  # seconds that a test waits for what must come
+PATIENCE = 60.0  # seconds that a test waits for what must come
 wait = partial(waiting.wait, patience=PATIENCE)
 
 
