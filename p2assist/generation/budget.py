@@ -13,6 +13,7 @@ SHARES = {
     SnippetKind.RECENT: 0.3,
     SnippetKind.SIGNATURES: 0.4,
     SnippetKind.DEFINITION: 0.5,
+    SnippetKind.SIMILAR: 0.7,
 }
 """Most of the context's tokens that one kind may take. The order is that of the prompt: what
 changes least comes first, so that the keys and values before it stay; what says most of the
@@ -47,16 +48,25 @@ def chosen(context: Context, room: int, shown: Shown, encode: Encode) -> list[Se
 
 
 def without(context: Context, window: str) -> Context:
-    """The context without signatures of what the window shows itself."""
+    """The context without what the window shows itself."""
     lines = {line.strip() for line in window.splitlines()}
     kept = []
     for snippet in context:
         if snippet.kind is SnippetKind.SIGNATURES:
             text = _unseen(snippet.text.splitlines(), lines)
             snippet = Snippet(snippet.kind, snippet.path, text)
+        if snippet.kind is SnippetKind.SIMILAR and _overlap(snippet.text, window):
+            continue
         if snippet.text.strip():
             kept.append(snippet)
     return tuple(kept)
+
+
+def _overlap(text: str, window: str) -> bool:
+    """Whether the window shows the text's first or last half."""
+    rows = text.strip().split("\n")
+    half = -(-len(rows) // 2)
+    return any("\n".join(part) in window for part in (rows[:half], rows[-half:]))
 
 
 def _unseen(outline: Sequence[str], lines: Iterable[str]) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from p2assist.experience import Task
 from p2assist.generation.request import Context, Document, Snippet, SnippetKind
 from p2assist.generation.resolve import Repository
+from p2assist.generation.retrieval import Retrieval
 from p2assist.generation.similarity import excerpt
 from p2assist.generation.syntax import Module, module
 
@@ -24,6 +25,9 @@ _IMPORT = re.compile(r"^[ \t]*(?:from\s+\S+\s+)?import\s+(?:\([^)]*\)|[^\n]*)", 
 _NEAR_ABOVE, _NEAR_BELOW = 30, 5  # lines around the cursor whose names are looked up
 _MOST_DEFINITIONS = 8
 _MOST_NAMES = 60
+_LIKE_ABOVE, _LIKE_BELOW = 12, 3  # lines around the cursor that others have to be like
+_SEEN_ABOVE, _SEEN_BELOW = 60, 15  # lines around the cursor that a prompt shows anyway
+_MOST_SIMILAR = 8
 _AROUND = 12  # lines on both sides of an edit
 _MOST_DOCUMENTS = 32  # whose definitions are remembered
 
@@ -33,6 +37,7 @@ class ContextSource:
 
     def __init__(self, root: Path) -> None:
         self._repository = Repository(root)
+        self._retrieval = Retrieval(self._repository)
         self._last: OrderedDict[str, tuple[Snippet, ...]] = OrderedDict()
 
     def of(
@@ -54,7 +59,17 @@ class ContextSource:
             Snippet(SnippetKind.SIGNATURES, task.path, here.outline()),
             *self._excerpts(SnippetKind.RECENT, task, edited, overlay),
             *self._excerpts(SnippetKind.OPEN, task, others, overlay),
+            *self._similar(task, overlay),
         )
+
+    def _similar(self, task: Task, overlay: Mapping[str, str]) -> Iterable[Snippet]:
+        above, below = task.prefix.split("\n"), task.suffix.split("\n")
+        near = "\n".join([*above[-_LIKE_ABOVE:], *below[1 : 1 + _LIKE_BELOW]])
+        own = ("\n".join(above[:-_SEEN_ABOVE]), "\n".join(below[1 + _SEEN_BELOW :]))
+        found = self._retrieval.like(
+            near, task.path, (text for text in own if text), most=_MOST_SIMILAR, overlay=overlay
+        )
+        return (Snippet(SnippetKind.SIMILAR, match.path, match.text) for match in found)
 
     def _definitions(
         self, task: Task, here: Module, overlay: Mapping[str, str]

@@ -26,10 +26,12 @@ class FimTemplate:
 
     prefix, suffix, middle: the tokens before each part, '' for none. suffix_first: the order
     suffix-prefix-middle, in which the middle goes on directly from the prefix; otherwise
-    prefix-suffix-middle. begin: the token that every sequence of the family starts with. ends:
-    the tokens that end a middle; the first is what training puts there. marks, lacks: tokens that
-    tell the family from others with the same three. suffix_share: most of the prompt that the
-    suffix may take, 0..1. context: tokens the family was trained on, 0 to ask the model's config.
+    prefix-suffix-middle. joined: whether training spelled prefix and middle as one text, so that a
+    token may hold the end of one and the beginning of the other. begin: the token that every
+    sequence of the family starts with. ends: the tokens that end a middle; the first is what
+    training puts there. marks, lacks: tokens that tell the family from others with the same three.
+    suffix_share: most of the prompt that the suffix may take, 0..1. context: tokens the family was
+    trained on, 0 to ask the model's config.
 
     Of repository context: context_share: most of the prompt that it may take, 0..1; 0 where it
     hurts. repository: the token before the repository's name. file: the token between files.
@@ -43,6 +45,7 @@ class FimTemplate:
     suffix: str = ""
     middle: str = ""
     suffix_first: bool = False
+    joined: bool = False
     begin: str = ""
     ends: tuple[str, ...] = ()
     marks: tuple[str, ...] = ()
@@ -144,12 +147,13 @@ TEMPLATES = (
         prefix="<|fim_prefix|>",
         suffix="<|fim_suffix|>",
         suffix_first=True,
+        joined=True,
         ends=("<|endoftext|>", "<|file_sep|>"),
         marks=("<|file_sep|>",),
         lacks=("<|fim_pad|>", "<|file_separator|>"),
-        suffix_share=0.2,  # trained on 100 of 512 tokens at most
-        context=512,
-        context_share=0.0,
+        suffix_share=0.125,  # trained on 256 of 2048 tokens at most
+        context=2048,
+        context_share=0.3,
         file="<|file_sep|>",
     ),
     FimTemplate(

@@ -1,7 +1,8 @@
 """What a person is shown of a candidate: no text twice, no bracket doubled, no endless loop.
 
 Each rule is one function from a text to what is kept of it, with the case that it came from. A
-rule cuts, at an end, or it changes the blanks that lines begin with; nothing is ever added.
+rule cuts, at an end, or it changes the blanks that lines begin with; nothing is ever added. Of
+candidates that are left those with which the code around the cursor parses come first.
 
 Completions that a person sees go through Postprocessed. Practice and evaluation do not: they keep
 and compare what the model itself wrote, with the log-probability that belongs to it, so that a
@@ -16,6 +17,7 @@ from dataclasses import dataclass, replace
 
 from p2assist.experience import Candidate, Task
 from p2assist.generation.brackets import missing, scan
+from p2assist.generation.fitting import Surroundings
 from p2assist.generation.generator import Generator
 from p2assist.generation.indentation import reindent
 from p2assist.generation.merge import mass
@@ -165,6 +167,9 @@ def tidy(text: str, place: Place) -> str:
 def postprocess(candidates: Iterable[Candidate], task: Task) -> list[Candidate]:
     """What is left of the candidates for a person, best first, ranked anew.
 
+    The likeliest is the best of those that fit (see generation.fitting), then of the others: they
+    are not dropped, since where the code was broken before, none fits. Case: a model that does not
+    see what stands indented below the cursor's line writes a whole statement where a header stood.
     logprob and num_tokens stay those of the whole beam: how likely the model found all that it
     wrote, what was cut included. token_ids is () where the text was changed. Candidates that are
     equal now are merged as beams are: the likeliest stays, mass is of all. One of which nothing
@@ -177,7 +182,11 @@ def postprocess(candidates: Iterable[Candidate], task: Task) -> list[Candidate]:
         if text or not candidate.text:
             kept = candidate if text == candidate.text else _changed(candidate, text)
             groups.setdefault(text, []).append(kept)
-    merged = sorted((_merged(group) for group in groups.values()), key=lambda c: -c.logprob)
+    around = Surroundings.of(task)
+    merged = sorted(
+        (_merged(group) for group in groups.values()),
+        key=lambda c: (not around.fit(c.text), -c.logprob),
+    )
     return [replace(candidate, rank=rank) for rank, candidate in enumerate(merged)]
 
 

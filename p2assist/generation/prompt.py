@@ -17,6 +17,12 @@ from p2assist.generation.section import PREFIX, SUFFIX, TEMPLATE, Section
 _MOST_HEALED = 48  # characters: a longer word is left as it is
 _WORD = re.compile(r"(?<!\w)\w+\Z")
 _WORD_AND_BEFORE = re.compile(r"[^\w\r\n]?(?<!\w)\w+\Z")
+# What the byte-level tokenizers of GPT-2's kind never join, with Qwen2's rules: a token lies within
+# one such piece.
+_PIECE = re.compile(
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|(?:[^\w\r\n]|_)?[^\W\d_]+|\d| ?(?:[^\w\s]|_)+|\s+(?!\S)|\s+"
+)
+_PIECES_WITHIN = 200  # characters before the cursor
 _STEPS = 8  # in which a window as long as the prompt would be left behind
 _AROUND = 8  # tokens that introduce context: a name for the repository, separators
 _REMEMBERED = 256  # texts
@@ -144,15 +150,19 @@ class PromptEncoder:
         A word that has been begun: the tokens of its beginning are seldom those that the whole
         word begins with, and a model that is shown them ends the word there. Plain text has what
         stands before a word in the word's own token (a blank, a dot), so that goes with it; a
-        middle was taught to begin anywhere, at a word's beginning too. With `heals` off only a
+        middle was taught to begin anywhere, at a word's beginning too. Where both are spelled as
+        one text, all that one token may hold of both is left out. With `heals` off only a
         blank before a word is left out.
         """
+        if self.heals and self.template.joined:
+            return _piece(task.prefix)
         if self.heals:
             pattern = _WORD if self.template.infills else _WORD_AND_BEFORE
             found = pattern.search(task.prefix, max(len(task.prefix) - _MOST_HEALED, 0))
             if found:
                 return found[0]
-        return "" if self.template.infills or not task.prefix.endswith(" ") else " "
+        apart = self.template.infills and not self.template.joined
+        return "" if apart or not task.prefix.endswith(" ") else " "
 
     def target(self, task: Task, text: str) -> tuple[int, ...]:
         """The ids that follow the prompt where text is the answer, its stop token included.
@@ -185,6 +195,17 @@ class PromptEncoder:
         ids = self.vocabulary.encode(text + "\n" * (1 + blank), glued=True)
         stops = (at for at, token in enumerate(ids) if token in self.vocabulary.newlines)
         return tuple(ids[: next(stops, len(ids)) + 1])
+
+
+def _piece(prefix: str) -> str:
+    """The end of the prefix that the next token may begin with; of blanks the last one."""
+    line = prefix[max(prefix.rfind("\n") + 1, len(prefix) - _PIECES_WITHIN) :]
+    last = ""
+    for found in _PIECE.finditer(line):
+        last = found[0]
+    if last.isspace():
+        return last[-1]
+    return last if len(last) <= _MOST_HEALED else ""
 
 
 def _size(sections: Sequence[Section]) -> int:

@@ -18,6 +18,7 @@ class SnippetKind(StrEnum):
     DEFINITION = "definition"  # of a name that is used near the cursor
     RECENT = "recent"  # a file edited a short while ago, the part that was edited
     OPEN = "open"  # a file that is open in the editor
+    SIMILAR = "similar"  # code anywhere in the repository that is like the code at the cursor
 
 
 @dataclass(frozen=True, slots=True)

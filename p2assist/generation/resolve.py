@@ -6,6 +6,8 @@ what a model was trained on.
 
 from __future__ import annotations
 
+import os
+import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +18,8 @@ from p2assist.generation.syntax import Definition, Import, Module, module
 _MOST_BYTES = 1_000_000  # of a file that is read
 _MOST_FILES = 512  # whose modules are kept
 _MOST_HOPS = 4  # through files that only import a name to pass it on
+_WALK_SECONDS = 5.0  # for which the list of files is not made anew
+_SKIPPED = {"node_modules", "__pycache__", "site-packages", "build", "dist"}
 _SOURCES = ("", "src/")  # folders of the root that absolute imports may start from
 
 
@@ -36,6 +40,28 @@ class Repository:
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
         self._kept: OrderedDict[str, tuple[tuple[int, int], str]] = OrderedDict()
+        self._listed: tuple[float, tuple[str, ...]] = (-_WALK_SECONDS, ())
+
+    def paths(self) -> tuple[str, ...]:
+        """Posix paths below the root of its Python files, as they were a few seconds ago at most;
+        hidden folders, environments and what is built are left out."""
+        now = time.monotonic()
+        if now - self._listed[0] >= _WALK_SECONDS:
+            self._listed = (now, tuple(self._walk()))
+        return self._listed[1]
+
+    def _walk(self) -> Iterator[str]:
+        for folder, names, files in os.walk(self.root):
+            here = Path(folder)
+            names[:] = sorted(
+                name
+                for name in names
+                if not name.startswith(".")
+                and name not in _SKIPPED
+                and not (here / name / "pyvenv.cfg").exists()
+            )
+            below = here.relative_to(self.root)
+            yield from ((below / name).as_posix() for name in files if name.endswith(".py"))
 
     def text(self, path: str, overlay: Mapping[str, str] = {}) -> str | None:
         """The file's text; None where there is none below the root that can be read."""

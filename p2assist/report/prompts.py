@@ -19,6 +19,7 @@ _STYLES = {
     SnippetKind.DEFINITION: "green",
     SnippetKind.RECENT: "blue",
     SnippetKind.OPEN: "bright_blue",
+    SnippetKind.SIMILAR: "bright_cyan",
 }
 
 

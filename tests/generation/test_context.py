@@ -133,7 +133,10 @@ def test_the_span_is_never_in_it_and_neither_is_the_own_file_of_the_disk(
     own = Document("shop/cart.py", text, line=16)
     context = source.of(task, recent=[own], opened=[own, Document("other.py")])
     assert all("secret" not in snippet.text for snippet in context)
-    assert {s.path for s in context if s.kind is not SnippetKind.SIGNATURES} <= {"other.py"}
+    told = (SnippetKind.SIGNATURES, SnippetKind.SIMILAR)
+    assert {s.path for s in context if s.kind not in told} <= {"other.py"}
+    similar = [s for s in context if s.kind is SnippetKind.SIMILAR]
+    assert "shop/cart.py" not in {s.path for s in similar}
 
 
 def test_signatures_of_the_own_file_stay_while_its_line_is_typed(source: ContextSource) -> None:
@@ -167,7 +170,9 @@ def test_nothing_outside_the_repository_is_read(root: Path, tmp_path_factory: ob
     source = ContextSource(inner)
     text = "from link import flat\nfrom ..plain import flat as f\n|\n"
     assert definitions(source.of(cursor("flat(f(", text, "a.py"))) == []
-    assert source.of(cursor("x = ", text, "a.py"), opened=[Document("../plain.py")])[1:] == ()
+    found = source.of(cursor("x = ", text, "a.py"), opened=[Document("../plain.py")])
+    assert not any("flat()" in snippet.text for snippet in found)
+    assert {snippet.path for snippet in found[1:]} <= {"__init__.py", "prices.py", "deep.py"}
 
 
 def test_half_written_files_are_no_obstacle(source: ContextSource, root: Path) -> None:

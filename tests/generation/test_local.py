@@ -47,7 +47,7 @@ def test_candidates_are_different_ranked_and_say_where_they_come_from(
         assert candidate.mass is not None and candidate.mass >= candidate.logprob
         assert 0 < candidate.num_tokens <= generator.max_tokens(SpanKind.LINE)
         spelled = generator.encoder.vocabulary.bytes_of(candidate.token_ids).decode()  # type: ignore[attr-defined]
-        assert spelled.startswith(candidate.text)
+        assert spelled.startswith(generator.encoder.lead(task(FILE)) + candidate.text)
         assert candidate.model == generator.model
 
 
@@ -280,7 +280,7 @@ def test_an_adapter_is_merged_and_named(
     wanted = float(table[range(len(ids)), list(ids)].sum())
     [score] = loaded._search.score(prompt, [ids])
     assert score == pytest.approx(wanted, abs=2e-3)
-    assert abs(score - generator._search.score(prompt, [ids])[0]) > 0.1
+    assert abs(score - generator._search.score(prompt, [ids])[0]) > 0.02
 
 
 def test_an_adapter_put_on_a_loaded_model_is_as_if_it_had_been_loaded_with_it(

@@ -280,3 +280,16 @@ def test_code_that_stands_there_is_left_as_it_is() -> None:
             task = Task(file.name, source, start, end, kind)
             wanted = clean(task.reference)
             assert tidy(wanted, Place.from_task(task)) == wanted
+
+
+def test_candidates_that_fit_come_first_and_the_others_stay(task: MakeTask) -> None:
+    made = task("def f(xs):\n    |\n        print(x)\n")
+    texts = ["return xs", "for x in xs:", "if xs:", "pass pass"]
+    given = [
+        Candidate(text=t, logprob=-float(n), num_tokens=3, rank=n) for n, t in enumerate(texts)
+    ]
+    shown = postprocess(given, made)
+    assert [c.text for c in shown] == ["for x in xs:", "if xs:", "return xs", "pass pass"]
+    assert [c.rank for c in shown] == [0, 1, 2, 3]
+    broken = task("def f(xs:\n    |\n        print(x)\n")
+    assert [c.text for c in postprocess(given, broken)] == texts

@@ -13,6 +13,7 @@ from p2assist.generation.vocabulary import Vocabulary
 
 MakeTask = Callable[..., Task]
 POCKET = next(template for template in TEMPLATES if template.family == "pocket")
+APART = replace(POCKET, joined=False)
 LONG = "".join(f"line_{number} = {number}\n" for number in range(400))
 
 
@@ -37,7 +38,7 @@ def test_a_short_file_is_shown_whole(
     encoder: PromptEncoder, vocabulary: Vocabulary, task: MakeTask
 ) -> None:
     made = task("def f(x):\n    return |x + 1|\n\nf(2)\n")
-    assert parts(encoder, vocabulary, made) == ("\n\nf(2)\n", "def f(x):\n    return ")
+    assert parts(encoder, vocabulary, made) == ("\n\nf(2)\n", "def f(x):\n    return")
 
 
 def test_the_reference_changes_nothing(encoder: PromptEncoder, task: MakeTask) -> None:
@@ -50,8 +51,8 @@ def test_a_long_file_keeps_whole_lines_around_the_cursor(
 ) -> None:
     made = task(f"{LONG}here = |\n{LONG}")
     suffix, prefix = parts(encoder, vocabulary, made)
-    assert made.prefix.endswith(prefix) and made.suffix.startswith(suffix)
-    assert made.prefix[: -len(prefix)].endswith("\n") and suffix.endswith("\n")
+    assert made.prefix.endswith(prefix + " ") and made.suffix.startswith(suffix)
+    assert made.prefix[: -len(prefix) - 1].endswith("\n") and suffix.endswith("\n")
     assert len(encoder.prompt(made)) <= encoder.size
     assert len(vocabulary.encode(prefix)) > 3 * len(vocabulary.encode(suffix)) > 0
 
@@ -90,7 +91,7 @@ def test_context_comes_before_the_prefix_and_names_its_files(
     parts = encoder.sections(task(f"{LONG}here = |\nend"), CONTEXT)
     kinds = [part.kind for part in parts if part.kind != "template"]
     assert kinds == ["suffix", "open", "signatures", "definition", "prefix"]
-    assert parts[-1].text.endswith("here = ")
+    assert parts[-1].text.endswith("here =")
     shown = "".join(part.text for part in parts)
     assert "<|file_sep|>b.py\ndef near(x):" in shown and "<|file_sep|>a.py\nline_" in shown
     assert sum(len(part.ids) for part in parts) == len(
@@ -161,10 +162,47 @@ def test_plain_text_leaves_the_last_blank_for_the_answer(
     assert encoder.lead(task("f(|")) == ""
 
 
-def test_a_model_that_infills_is_shown_the_last_blank(
+def test_a_model_whose_middle_was_spelled_apart_is_shown_the_last_blank(
     encoder: PromptEncoder, task: MakeTask
 ) -> None:
-    assert encoder.lead(task("return |x|\n")) == ""
+    assert replace(encoder, template=APART).lead(task("return |x|\n")) == ""
+    assert encoder.lead(task("return |x|\n")) == " "
+
+
+@pytest.mark.parametrize(
+    ("text", "lead"),
+    [
+        ("self._na|", "na"),
+        ("self.na|", ".na"),
+        ("self.|", "."),
+        ("f(|", "("),
+        ("f((|", "(("),
+        ("f(x)|", ")"),
+        ("x = na|", " na"),
+        ("x = |", " "),
+        ("x =|", " ="),
+        ("    |", " "),
+        ("\t|", "\t"),
+        ("x = 12|", "2"),
+        ("a['key|", "key"),
+        ("x = 'key|", "key"),
+        ("f'self|", "elf"),  # GPT-2's rule of contractions
+        ("x = 1\n|", ""),
+        ("|", ""),
+        ("a" * 60 + "|", ""),
+    ],
+)
+def test_where_prefix_and_middle_are_one_text_what_a_token_may_join_is_left_for_the_answer(
+    vocabulary: Vocabulary, task: MakeTask, text: str, lead: str
+) -> None:
+    encoder = PromptEncoder(vocabulary, POCKET, 100, (0,), heals=True)
+    made = task(text)
+    assert encoder.lead(made) == lead
+    ids = encoder.prompt(made)
+    shown = vocabulary.bytes_of(ids[ids.index(vocabulary.id_of("<|fim_prefix|>")) + 1 :]).decode()
+    assert shown + lead == made.prefix
+    for way in encoder.spellings(made, "x"):
+        assert vocabulary.bytes_of(way).decode().startswith(lead + "x")
 
 
 @pytest.mark.parametrize(
@@ -184,7 +222,7 @@ def test_a_model_that_infills_is_shown_the_last_blank(
 def test_a_word_that_was_begun_is_left_for_the_answer(
     vocabulary: Vocabulary, task: MakeTask, text: str, plain: str, middle: str
 ) -> None:
-    for template, lead in ((PLAIN, plain), (POCKET, middle)):
+    for template, lead in ((PLAIN, plain), (APART, middle)):
         encoder = PromptEncoder(vocabulary, template, 100, (0,), heals=True)
         made = task(text)
         assert encoder.lead(made) == lead

@@ -8,15 +8,9 @@ import pytest
 from tokenizers import Tokenizer
 
 from p2assist.errors import ConfigError
-from p2assist.pocket.build import spans, tokenizer
-from p2assist.pocket.build.recipe import TokenizerRecipe
+from p2assist.pocket.build import sources, tokenizer
 
-TEXT = inspect.getsource(spans)
-
-
-@pytest.fixture(scope="module")
-def learned() -> Tokenizer:
-    return tokenizer.learn(TokenizerRecipe(vocabulary=600), [TEXT])
+TEXT = inspect.getsource(sources)
 
 
 def test_special_tokens_have_the_first_ids(learned: Tokenizer) -> None:

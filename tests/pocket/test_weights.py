@@ -11,7 +11,7 @@ import pytest
 
 from p2assist.pocket import weights_path
 
-MOST_BYTES = 16_000_000
+MOST_BYTES = 40_000_000
 FILES = {
     "README.md",
     "config.json",
@@ -60,13 +60,31 @@ def test_the_tokenizer_adds_nothing(loaded: tuple[Any, Any]) -> None:
 
 
 @pytest.mark.model
-def test_it_fills_in_a_line_and_stops(loaded: tuple[Any, Any]) -> None:
+@pytest.mark.parametrize(
+    ("prefix", "suffix", "written"),
+    [
+        (
+            "class Box:\n    def __init__(self, width, height):\n"
+            "        self.width = width\n       ",
+            "\n\n    def area(self):\n        return self.width * self.height\n",
+            " self.height = height",
+        ),
+        (
+            "import json\n\n\ndef load(path):\n    with open(path) as f:\n        return",
+            "\n\n\ndef save(path, data):\n    with open(path, 'w') as f:\n"
+            "        json.dump(data, f)\n",
+            " json.load(f)",
+        ),
+    ],
+)
+def test_it_fills_in_a_line(
+    loaded: tuple[Any, Any], prefix: str, suffix: str, written: str
+) -> None:
     import torch
 
     model, tokenizer = loaded
-    prefix = "class Box:\n    def __init__(self, width, height):\n        self.width = width\n"
-    suffix = "\n\n    def area(self):\n        return self.width * self.height\n"
-    ids = [3, *tokenizer(suffix).input_ids, 1, *tokenizer(prefix + " " * 8).input_ids]
+    # The last blank before the cursor is the model's to write.
+    ids = [3, *tokenizer(suffix).input_ids, 1, *tokenizer(prefix).input_ids]
 
     with torch.inference_mode():
         out = model.generate(
@@ -74,7 +92,25 @@ def test_it_fills_in_a_line_and_stops(loaded: tuple[Any, Any]) -> None:
             attention_mask=torch.ones(1, len(ids), dtype=torch.long),
             max_new_tokens=30,
         )
-    new = out[0, len(ids) :].tolist()
+    new = tokenizer.decode(out[0, len(ids) :], skip_special_tokens=True)
 
-    assert new[-1] == tokenizer.eos_token_id
-    assert tokenizer.decode(new, skip_special_tokens=True) == "self.height = height"
+    assert new.split("\n")[0] == written
+
+
+@pytest.mark.model
+def test_it_ends_where_the_suffix_goes_on(loaded: tuple[Any, Any]) -> None:
+    import torch
+
+    model, tokenizer = loaded
+    before = "import os\n\n\ndef f(path):\n    return os.path.join(path, 'a')"
+    after = "\n\n\ndef g(path):\n    return 1\n"
+    with_end = [3, *tokenizer(after).input_ids, 1, *tokenizer(before).input_ids]
+    without = tokenizer(before).input_ids
+
+    with torch.inference_mode():
+        ends = [
+            model(torch.tensor([ids])).logits[0, -1].softmax(-1)[tokenizer.eos_token_id].item()
+            for ids in (with_end, without)
+        ]
+
+    assert ends[0] > 0.3 > 0.05 > ends[1]

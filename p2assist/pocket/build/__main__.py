@@ -9,10 +9,11 @@ from pathlib import Path
 
 from p2assist.pocket import weights_path
 
-from . import card, corpus, tokenizer
+from . import card, corpus, sources, tokenizer
+from .pack import Packed, pack
 from .recipe import DEFAULT, Recipe
 
-STAGES = ("corpus", "tokenizer", "train", "export", "evaluate", "gguf")
+STAGES = ("corpus", "tokenizer", "pack", "train", "export", "evaluate", "gguf")
 
 # Read once, when the process starts. Without glibc's every large tensor is mapped and
 # unmapped anew, which costs up to half the time; with OpenMP's threads that wait sleep
@@ -58,13 +59,15 @@ def run(stage: str, recipe: Recipe, folder: Path, weights: Path) -> None:
         corpus.collect(recipe.corpus, folder)
     elif stage == "tokenizer":
         _tokenizer(recipe, folder)
+    elif stage == "pack":
+        _pack(folder)
     elif stage == "train":
         from .train import train
 
-        documents, learned = corpus.documents(folder), tokenizer.load(folder)
-        train(recipe.model, recipe.train, documents, learned, folder)
+        packed = Packed.load(folder / "packed.npz")
+        train(recipe.model, recipe.train, packed, tokenizer.load(folder), folder)
     elif stage == "export":
-        from .train import export_checkpoint
+        from .export import export_checkpoint
 
         export_checkpoint(recipe.model, tokenizer.load(folder), folder, weights)
         (folder / "evaluation.json").unlink(missing_ok=True)  # of other weights
@@ -72,8 +75,9 @@ def run(stage: str, recipe: Recipe, folder: Path, weights: Path) -> None:
     else:
         from .evaluate import evaluate
 
-        documents = corpus.held_out_documents(recipe.corpus, folder)
-        evaluate(recipe.evaluate, documents, weights).write(folder / "evaluation.json")
+        roots = sources.trees(recipe.corpus.held_out, folder / "held_out_trees")
+        report = evaluate(recipe.evaluate, roots, str(weights), weights)
+        report.write(folder / "evaluation.json")
         _card(recipe, folder, weights)
 
 
@@ -83,6 +87,12 @@ def _tokenizer(recipe: Recipe, folder: Path) -> None:
     texts = [document.text for document in corpus.documents(folder)]
     learned = tokenizer.learn(recipe.tokenizer, texts, recipe.corpus.seed)
     tokenizer.save(learned, folder, positions=recipe.model.positions)
+
+
+def _pack(folder: Path) -> None:
+    if not (folder / "packed.npz").exists():
+        packed = pack(corpus.documents(folder), tokenizer.load(folder))
+        packed.save(folder / "packed.npz")
 
 
 def _card(recipe: Recipe, folder: Path, weights: Path) -> None:

@@ -1,163 +1,195 @@
-"""Training sequences, sampled and tokenised while the model trains."""
+"""Training sequences, drawn from the packed corpus while the model trains.
+
+A sequence is text that goes on to some cut: where an editor's cursor was does not show, since
+what is written continues the prefix and both are spelled as one text. So there is nothing to
+choose but where the text stops and what of the rest is shown before it:
+
+    <|fim_suffix|> suffix <|fim_prefix|> text <|endoftext|>
+
+The model learns to end where the suffix would go on, be it a line, a statement or a block away.
+Share context_share has before its text some chunks of the same package that are like it:
+`<|file_sep|>` path, newline, lines, for each; then `<|file_sep|>` path, newline, text.
+"""
 
 from __future__ import annotations
 
-import random
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
-from . import spans
-from .corpus import Document
+from .layout import Endings, Layout
+from .pack import Packed
+from .recipe import TrainRecipe
 from .tokenizer import END, FILE, PREFIX, SUFFIX, token_id
 
 IGNORED = -100
 """Label of padding, as cross_entropy's ignore_index."""
 
-_CHARACTERS_PER_TOKEN = 4.5  # generous: windows are cut to size after tokenising
-_TAIL = 32  # tokens; less room than this is padded
-_CONTEXT_ROOM = 300  # tokens; with less room a sequence gets no other file
-_CONTEXT_CHARACTERS = 400
+_TAIL = 48  # tokens; less room than this is padded
+_CONTEXT_ROOM = 512  # tokens; with less room a text gets no other file
+_LEAST_CONTEXT = 96
+_EARLIEST_CUT = 0.3  # of what there is of a text
+_LINE_CUTS = 0.85  # of the cuts; the others are within a line
+_WHOLE_LINES = 0.7  # of the suffixes end with a line, as a prompt's does
+_MOST_CHUNKS = 6
+_USED = 0.62  # of a sequence is text of its own, about
 
-
-@dataclass(frozen=True)
-class Window:
-    """A run of whole lines of a document; ends tells whether the document ends with it."""
-
-    document: int
-    text: str
-    ends: bool
+_Ids = npt.NDArray[np.uint16]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """inputs and labels, both (batch, context) int64; labels are the inputs shifted by one."""
+    """inputs and labels, both (batch, context) int32; labels are the inputs shifted by one."""
 
-    inputs: npt.NDArray[np.int64]
-    labels: npt.NDArray[np.int64]
+    inputs: npt.NDArray[np.int32]
+    labels: npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A text's end: its tokens up to `stop`, then `last`; what follows it is `first`, then the
+    tokens from `rest` on."""
+
+    stop: int
+    last: list[int]
+    first: list[int]
+    rest: int
 
 
 class Sampler:
-    """An endless, seeded stream of batches that walks over all documents before repeating.
-
-    Share fim_share of the sequences is infilling, SUFFIX-PREFIX-MIDDLE:
-    `<|fim_suffix|>` suffix `<|fim_prefix|>` prefix middle `<|endoftext|>`, its three parts
-    tokenised apart since a cursor is a token boundary. The rest is plain text. Share
-    context_share of both has, before its text, some lines of another file of the package:
-    `<|file_sep|>` path, newline, lines, `<|file_sep|>` path, newline, text.
-    """
+    """An endless, seeded stream of batches that walks over all documents before repeating."""
 
     def __init__(
         self,
-        documents: Sequence[Document],
+        packed: Packed,
+        layout: Layout,
+        like: npt.NDArray[np.int32],
         tokenizer: Tokenizer,
-        *,
-        context: int,
-        batch: int,
-        fim_share: float,
-        context_share: float,
-        suffix_tokens: int,
+        recipe: TrainRecipe,
         seed: int,
     ) -> None:
-        self._documents = documents
-        self._tokenizer = tokenizer
-        self._context = context
-        self._batch = batch
-        self._fim_share = fim_share
-        self._context_share = context_share
-        self._suffix_tokens = suffix_tokens
-        self._random = random.Random(seed)  # noqa: S311 (no secret)
+        self._packed = packed
+        self._layout = layout
+        self._like = like
+        self._recipe = recipe
+        self._endings = Endings.of(tokenizer)
+        self._random = np.random.default_rng(seed)
         self._end = token_id(tokenizer, END)
         self._prefix = token_id(tokenizer, PREFIX)
         self._suffix = token_id(tokenizer, SUFFIX)
         self._file = token_id(tokenizer, FILE)
-        self._package: dict[str, list[int]] = defaultdict(list)
-        for number, document in enumerate(documents):
-            self._package[document.source].append(number)
         self._windows = self._walk()
 
     def __iter__(self) -> Iterator[Batch]:
+        size = self._recipe.context + 1
         while True:
-            rows = [self._row() for _ in range(self._batch)]
-            ids = np.array([row[0] for row in rows], dtype=np.int64)
-            labels = ids[:, 1:].copy()
-            for i, (_, used) in enumerate(rows):
-                labels[i, max(used - 1, 0) :] = IGNORED
-            yield Batch(ids[:, :-1].copy(), labels)
+            ids = np.full((self._recipe.batch, size), self._end, dtype=np.int32)
+            labels = np.full((self._recipe.batch, size - 1), IGNORED, dtype=np.int32)
+            for row in range(self._recipe.batch):
+                used = self._fill(ids[row])
+                labels[row, : used - 1] = ids[row, 1:used]
+            yield Batch(ids[:, :-1], labels)
 
-    def _row(self) -> tuple[list[int], int]:
-        """(context + 1 token ids, how many of them are no padding)."""
-        size = self._context + 1
-        row: list[int] = []
-        while size - len(row) >= _TAIL:
-            row += self._item(next(self._windows), size - len(row))
-        used = len(row)
-        return row + [self._end] * (size - used), used
+    def _fill(self, row: npt.NDArray[np.int32]) -> int:
+        """Write items to the row; how many of its tokens are no padding."""
+        at = 0
+        while len(row) - at >= _TAIL:
+            for part in self._item(next(self._windows), len(row) - at):
+                part = part[: len(row) - at]
+                row[at : at + len(part)] = part
+                at += len(part)
+        return at
 
-    def _item(self, window: Window, room: int) -> list[int]:
-        before: list[int] = []
-        if room >= _CONTEXT_ROOM and self._random.random() < self._context_share:
-            before = self._other_file(window)
-        if self._random.random() < self._fim_share:
-            span = spans.sample(window.text, self._random)
-            ids = self._infilling(span, before, room) if span is not None else []
-            if ids:
-                return ids
-        ids = (before + self._ids(window.text))[:room]
-        return [*ids, self._end] if window.ends and len(ids) < room else ids
+    def _item(self, start: int, room: int) -> list[list[int] | _Ids]:
+        draw = self._random
+        document = int(np.searchsorted(self._packed.starts, start, side="right")) - 1
+        stop = int(self._packed.starts[document + 1])
+        ids = self._packed.ids
+        infilling = draw.random() < self._recipe.fim_share
+        most = int(draw.integers(0, self._recipe.suffix_tokens + 1)) if infilling else 0
+        context = 0
+        if room >= _CONTEXT_ROOM and draw.random() < self._recipe.context_share:
+            context = int(draw.integers(_LEAST_CONTEXT, room // 2))
+        end = min(stop, start + max(room - most - context - 8, _TAIL // 2))
+        cut = self._cut(start, end) if infilling else Cut(end, [], [], end)
+        shown = self._context(document, start, cut.rest + most, cut.stop, context)
+        text = [*shown, ids[start : cut.stop], cut.last]
+        if not infilling:
+            return [*text, [self._end]] if end == stop else text
+        after = ids[cut.rest : min(stop, cut.rest + most)]
+        ends = np.flatnonzero(self._endings.ends[after])
+        if len(ends) and draw.random() < _WHOLE_LINES:
+            after = after[: ends[-1] + 1]
+        suffix = [*cut.first, *after.tolist()][:most]
+        return [[self._suffix, *suffix, self._prefix], *text, [self._end]]
 
-    def _other_file(self, window: Window) -> list[int]:
-        own = self._documents[window.document]
-        other = self._documents[self._random.choice(self._package[own.source])]
-        at = other.text.find("\n", self._random.randrange(len(other.text))) + 1
-        lines = other.text[at : at + _CONTEXT_CHARACTERS].rpartition("\n")[0]
-        shown = self._ids(f"{other.path}\n{lines}\n")
-        return [self._file, *shown, self._file, *self._ids(own.path + "\n")]
+    def _cut(self, start: int, end: int) -> Cut:
+        """Where a text that begins at start stops, at end or before."""
+        draw, ids = self._random, self._packed.ids
+        low = start + int(_EARLIEST_CUT * (end - start))
+        at = int(draw.integers(low, end)) if end > low else start
+        if draw.random() < _LINE_CUTS:
+            found = int(np.searchsorted(self._layout.line_ends, at))
+            last = (
+                int(self._layout.line_ends[found]) if found < len(self._layout.line_ends) else end
+            )
+            token = int(ids[last]) if last < end else -1
+            if token in self._endings.before:
+                before, newlines = self._endings.before[token], self._endings.newlines[token]
+                return Cut(last, before, newlines, last + 1)
+        return Cut(at, [], [], at)
 
-    def _infilling(self, span: spans.Span, before: list[int], room: int) -> list[int]:
-        """The sequence for a span, or nothing if its middle does not fit."""
-        most = self._random.randint(0, self._suffix_tokens)
-        # A suffix is cut at a character, not at one of its tokens' ends.
-        suffix = self._ids(span.suffix[: most * 6])[:most]
-        middle = self._ids(span.middle)
-        left = room - len(suffix) - len(before) - len(middle) - 3
-        if left < 0:
-            return []
-        prefix = span.prefix
-        ids = self._ids(prefix)
-        while len(ids) > left:
-            # Too long: drop whole lines from the left, in proportion to the excess.
-            drop = max(1, int(len(prefix) * (len(ids) - left) / len(ids)))
-            newline = prefix.find("\n", drop - 1)
-            if newline < 0:
-                return []
-            prefix = prefix[newline + 1 :]
-            ids = self._ids(prefix)
-        return [self._suffix, *suffix, self._prefix, *before, *ids, *middle, self._end]
+    def _context(
+        self, document: int, start: int, seen: int, cut: int, room: int
+    ) -> list[list[int] | _Ids]:
+        """Chunks like those before the cut, and the document's own name; nothing where nothing
+        is like it. start..seen is what the sequence shows of the document anyway."""
+        packed, layout = self._packed, self._layout
+        own = [self._file, *packed.path(document).tolist()]
+        room -= len(own)
+        parts: list[list[int] | _Ids] = []
+        taken: set[int] = set()
+        here = layout.chunk_at(max(start, cut - 1))
+        back = min(3, here - layout.chunk_at(start) + 1)
+        for query in (here - int(i) for i in self._random.permutation(back)):
+            for chunk in self._like[query]:
+                first, last = self._lines_of(int(chunk)) if chunk >= 0 else (0, 0)
+                other = int(layout.chunk_documents[chunk]) if chunk >= 0 else -1
+                name = packed.path(other).tolist() if chunk >= 0 else []
+                size = last - first + len(name) + 1
+                overlaps = first < seen and last > start
+                if chunk < 0 or int(chunk) in taken or overlaps or size > room:
+                    continue
+                taken |= {int(chunk), int(chunk) + 1}
+                parts += [[self._file, *name], packed.ids[first:last]]
+                room -= size
+                if len(taken) >= 2 * _MOST_CHUNKS:
+                    break
+        return [*parts, own] if parts else []
 
-    def _ids(self, text: str) -> list[int]:
-        return self._tokenizer.encode(text, add_special_tokens=False).ids if text else []
+    def _lines_of(self, chunk: int) -> tuple[int, int]:
+        """Where the chunk and the one after it begin and end."""
+        layout, packed = self._layout, self._packed
+        document = layout.chunk_documents[chunk]
+        after = chunk + 2
+        there = after < len(layout.chunk_starts) and layout.chunk_documents[after] == document
+        stop = layout.chunk_starts[after] if there else packed.starts[document + 1]
+        return int(layout.chunk_starts[chunk]), int(stop)
 
-    def _walk(self) -> Iterator[Window]:
-        """Windows over all documents in random order, for ever."""
-        size = int(self._context * _CHARACTERS_PER_TOKEN)
-        # What one row really uses up; windows overlap by the rest.
-        step = int(self._context * 3.3)
+    def _walk(self) -> Iterator[int]:
+        """First tokens of texts, all over the corpus in random order, for ever."""
+        starts = self._packed.starts
+        step = int(self._recipe.context * _USED)
         while True:
             places = []
-            for number, document in enumerate(self._documents):
-                offset = self._random.randrange(step) - step
-                places += [(number, max(0, at)) for at in range(offset, len(document.text), step)]
-            self._random.shuffle(places)
-            for number, at in places:
-                text = self._documents[number].text
-                start = text.find("\n", at) + 1 if at else 0
-                if at and not start:
-                    continue
-                part = text[start : start + size]
-                if part.strip():
-                    yield Window(number, part, start + size >= len(text))
+            for first, stop in pairwise(starts):
+                offset = int(self._random.integers(step)) - step
+                places.append(np.maximum(np.arange(first + offset, stop - _TAIL, step), first))
+            for place in self._random.permutation(np.concatenate(places)):
+                found = int(np.searchsorted(self._layout.line_starts, place))
+                if found < len(self._layout.line_starts):
+                    yield int(self._layout.line_starts[found])

@@ -8,6 +8,7 @@ import re
 _SMALLEST, _LARGEST = 250, 200_000  # characters
 _LONGEST_LINE = 240
 _LITERAL_SHARE = 0.45
+_TRAILING = re.compile(r"[ \t\f\v]+$", re.MULTILINE)
 _GENERATED = re.compile(
     r"@generated|auto-?generated|generated (?:automatically|by|from)|do not (?:edit|modify)"
     r"|this file (?:was|is) generated", re.IGNORECASE
@@ -16,7 +17,8 @@ _GENERATED = re.compile(
 
 def clean(text: str) -> tuple[str, ast.Module] | None:
     """The text without its licence header, and its tree; None if it is not worth keeping."""
-    text = _without_header(text.replace("\r\n", "\n").expandtabs(4).lstrip("\ufeff"))
+    text = text.replace("\r\n", "\n").expandtabs(4).lstrip("\ufeff")
+    text = _without_header(_TRAILING.sub("", text))
     if not _SMALLEST <= len(text) <= _LARGEST or "\0" in text:
         return None
     if _GENERATED.search(text[:2000]) or max(map(len, text.split("\n"))) > _LONGEST_LINE:

@@ -157,7 +157,7 @@ def held_out_documents(recipe: CorpusRecipe, folder: Path) -> list[Document]:
 def _sources(recipe: CorpusRecipe, folder: Path) -> tuple[list[Source], list[str]]:
     site = folder / "site"
     if not site.exists():
-        fetch(recipe.extra, site, folder / "pip.log")
+        fetch(recipe.requirements, site, folder / "pip.log")
     found, refused = packages([Path(sysconfig.get_path("purelib")), site])
     held = {normalise(requirement.split("==")[0]) for requirement in recipe.held_out}
     return [standard_library(), *(s for s in found if s.name not in held)], refused

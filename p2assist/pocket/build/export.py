@@ -1,48 +1,64 @@
-"""Stage 4: the trained model in the layout that transformers loads."""
+"""Stage 5: the trained model in the layout that transformers loads."""
 
 from __future__ import annotations
 
-import copy
-import shutil
-import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
-from transformers import GenerationConfig, LlamaForCausalLM
+from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
+from .model import EPSILON, THETA
+from .recipe import ModelRecipe
 from .tokenizer import END, save, token_id
 
-# How generation asks it: "plain" is the prefix alone. At this size the suffix gives nothing yet:
-# where the last blank before the cursor is left to the model both orders meet as many lines (0.055
-# and 0.140 of 200 at 1 and 8 beams with it, 0.040 and 0.150 without), and plain needs no suffix.
-TEMPLATE = "plain"
+TEMPLATE = "pocket"
+"""How generation asks it: the suffix first, and the middle goes on from the prefix."""
 
 
-def export(model: LlamaForCausalLM, tokenizer: Tokenizer, folder: Path) -> None:
+def configuration(recipe: ModelRecipe, vocabulary: int, end: int) -> LlamaConfig:
+    """The model's config.json."""
+    return LlamaConfig(
+        vocab_size=vocabulary,
+        hidden_size=recipe.hidden,
+        intermediate_size=recipe.intermediate,
+        num_hidden_layers=recipe.layers,
+        num_attention_heads=recipe.heads,
+        num_key_value_heads=recipe.kv_heads,
+        max_position_embeddings=recipe.positions,
+        rms_norm_eps=EPSILON,
+        rope_parameters={"rope_type": "default", "rope_theta": THETA},
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=end,
+        pad_token_id=end,
+        p2assist_template=TEMPLATE,
+    )
+
+
+def export(
+    recipe: ModelRecipe, weights: Mapping[str, torch.Tensor], tokenizer: Tokenizer, folder: Path
+) -> None:
     """Write config, bfloat16 weights, tokenizer and generation settings to the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     end = token_id(tokenizer, END)
-    model = copy.deepcopy(model).to(torch.bfloat16)
-    model.set_attn_implementation("sdpa")
+    model = LlamaForCausalLM(configuration(recipe, tokenizer.get_vocab_size(), end))
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.copy_(weights[name])
+    model = model.to(torch.bfloat16)
     model.generation_config = GenerationConfig(
         eos_token_id=end, pad_token_id=end, do_sample=False, max_new_tokens=64
     )
-    model.config.p2assist_template = TEMPLATE
     model.save_pretrained(folder)
     (folder / "model.safetensors").chmod(0o644)
-    save(tokenizer, folder, positions=model.config.max_position_embeddings)
+    save(tokenizer, folder, positions=recipe.positions)
 
 
-def publish(model: LlamaForCausalLM, tokenizer: Tokenizer, link: Path) -> None:
-    """Export to a fresh folder beside the link and turn the link to it at once."""
-    fresh = link.with_name(f"{link.name}-{time.strftime('%H%M%S')}")
-    export(model, tokenizer, fresh)
-    temporary = link.with_name(link.name + ".tmp")
-    temporary.unlink(missing_ok=True)
-    temporary.symlink_to(fresh.name)
-    temporary.replace(link)
-    kept = sorted(link.parent.glob(link.name + "-*"))[-2:]
-    for old in link.parent.glob(link.name + "-*"):
-        if old not in kept:
-            shutil.rmtree(old)
+def export_checkpoint(
+    recipe: ModelRecipe, tokenizer: Tokenizer, folder: Path, weights: Path
+) -> None:
+    """Write the masters of folder/checkpoint.pt to the weights folder."""
+    saved = torch.load(folder / "checkpoint.pt", weights_only=True, map_location="cpu")
+    export(recipe, saved["masters"], tokenizer, weights)

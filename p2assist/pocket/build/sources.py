@@ -7,10 +7,14 @@ import re
 import subprocess
 import sys
 import sysconfig
+import tarfile
+import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
+
+from rich.progress import track
 
 from .licences import classify
 
@@ -18,7 +22,7 @@ from .licences import classify
 _SKIPPED = {
     "_vendor", "_vendored", "vendor", "vendored", "extern", "third_party", "thirdparty",
     "site-packages", "__pycache__", "lib2to3", "idlelib", "turtledemo", "ensurepip",
-    "node_modules", "tclLib",
+    "node_modules", "tclLib", "externals", "_externals", "thirdparty_files", "site_packages",
 }  # fmt: skip
 _TEST = re.compile(r"(^|/)(tests?|testing|_tests?)/|(^|/)(test_[^/]*|[^/]*_tests?|conftest)\.py$")
 
@@ -44,12 +48,38 @@ def is_test(path: str) -> bool:
     return _TEST.search(path) is not None
 
 
-def fetch(requirements: Sequence[str], target: Path, log: Path) -> None:
-    """Install the requirements, without what they depend on, under target."""
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile"]
-    command += ["--disable-pip-version-check", "--upgrade", "--target", str(target)]
+def fetch(requirements: Path, target: Path, log: Path) -> None:
+    """Put the Python files and the metadata of a requirements file's packages under target.
+
+    Wheels are read and nothing of them is run, nor what they depend on fetched.
+    """
+    wheels = target.with_name("wheels")
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+    command += ["--only-binary=:all:", "--disable-pip-version-check", "--dest", str(wheels)]
     with log.open("w") as out:
-        subprocess.run([*command, *requirements], stdout=out, stderr=out, check=True)
+        subprocess.run([*command, "-r", str(requirements)], stdout=out, stderr=out, check=True)
+    fresh = target.with_suffix(".tmp")
+    for wheel in track(sorted(wheels.glob("*.whl")), "unpacking"):
+        with zipfile.ZipFile(wheel) as archive:
+            for name in archive.namelist():
+                if name.endswith(".py") or ".dist-info/" in name:
+                    archive.extract(name, fresh)
+    fresh.rename(target)
+
+
+def trees(requirements: Sequence[str], target: Path) -> dict[str, Path]:
+    """The roots of the requirements' source distributions, unpacked under target, by name."""
+    if not target.exists():
+        fresh = target.with_suffix(".tmp")
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+        command += ["--no-binary=:all:", "--disable-pip-version-check", "--dest", str(fresh)]
+        subprocess.run([*command, *requirements], check=True)
+        for archive in sorted(fresh.glob("*.tar.gz")):
+            with tarfile.open(archive) as tar:
+                tar.extractall(fresh, filter="data")
+        fresh.rename(target)
+    roots = (path for path in sorted(target.iterdir()) if path.is_dir())
+    return {normalise(root.name.rpartition("-")[0]): root for root in roots}
 
 
 def standard_library() -> Source:

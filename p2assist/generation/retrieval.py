@@ -1,0 +1,191 @@
+"""The parts of a repository's files that are most like the code at a cursor.
+
+As in RepoCoder (arXiv 2303.12570): a window of lines is found by its likeness to the lines around
+the cursor and shown with the lines after it, since those are what one would write next. Likeness
+is the cosine of the sets of words, each weighted by how rare it is (idf).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter, OrderedDict, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from p2assist.generation.resolve import Repository
+
+_WORD = re.compile(r"[A-Za-z]{2,}")
+_MATCHED, _STEP, _SHOWN = 10, 5, 20  # lines of a window, from one to the next, shown
+_COMMON = 0.1  # share of the windows; a word of more of them tells nothing
+_LIKE = 0.12  # least likeness
+_NEW_CHARACTERS = 400_000  # of files that one call reads for the first time
+_MOST_CHARACTERS = 6_000_000  # that are kept
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Lines of a file that are like the code at the cursor. first: the number of the first, from
+    0. score: 0..1."""
+
+    path: str
+    first: int
+    text: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """A text's windows: which of them hold each word, and how many words each holds."""
+
+    lines: tuple[str, ...]
+    holding: Mapping[str, Sequence[int]]
+    count: int
+
+    def shown(self, number: int) -> str:
+        """The window and the lines after it."""
+        first = number * _STEP
+        return "\n".join(self.lines[first : first + _SHOWN])
+
+    def words(self, number: int) -> Iterator[str]:
+        first = number * _STEP
+        yield from _words("\n".join(self.lines[first : first + _MATCHED]))
+
+
+class Retrieval:
+    """Windows of the Python files below a repository's root, those nearest to the cursor's file
+    first; what is too much for one call is read at the next ones."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+        self._known: OrderedDict[str, tuple[str, Windows]] = OrderedDict()
+        self._spread: Counter[str] = Counter()  # in how many windows a word is
+        self._windows = 0
+        self._characters = 0
+
+    def like(
+        self,
+        near: str,
+        path: str,
+        own: Iterable[str] = (),
+        *,
+        most: int,
+        overlay: Mapping[str, str] = {},
+    ) -> list[Match]:
+        """The `most` windows that are most like `near`, best first, none within another's lines.
+
+        own: texts of the cursor's own file to look into, of path; the file itself is not read.
+        overlay: texts of unsaved files by path, which stand for those on the disk.
+        """
+        self._read(path, overlay)
+        wanted = self._weights(near)
+        length = math.sqrt(sum(weight * weight for weight in wanted.values())) or 1.0
+        found: list[tuple[float, str, int, Windows]] = []
+        places = [(path, windows(text)) for text in own]
+        places += [(name, kept) for name, (_, kept) in self._known.items() if name != path]
+        for name, there in places:
+            shared: dict[int, float] = defaultdict(float)
+            for word, weight in wanted.items():
+                for number in there.holding.get(word, ()):
+                    shared[number] += weight * weight
+            found += [(value, name, number, there) for number, value in shared.items()]
+        found.sort(key=lambda one: one[0], reverse=True)
+        matches = [
+            Match(
+                name,
+                number * _STEP,
+                there.shown(number),
+                self._cosine(value, length, there, number),
+            )
+            for value, name, number, there in found[: 8 * most]
+        ]
+        matches.sort(key=lambda match: match.score, reverse=True)
+        return _apart(match for match in matches if match.score >= _LIKE)[:most]
+
+    def _cosine(self, shared: float, length: float, there: Windows, number: int) -> float:
+        other = math.sqrt(sum(self._weight(word) ** 2 for word in there.words(number)))
+        return shared / (length * other) if other else 0.0
+
+    def _weights(self, near: str) -> dict[str, float]:
+        weights = {word: self._weight(word) for word in _words(near)}
+        return {word: weight for word, weight in weights.items() if weight}
+
+    def _weight(self, word: str) -> float:
+        spread = self._spread[word] or 1
+        if spread > max(2, _COMMON * self._windows):
+            return 0.0
+        return math.log(1 + self._windows / spread)
+
+    def _read(self, path: str, overlay: Mapping[str, str]) -> None:
+        """Bring what is known up to date with the disk, within what one call may read."""
+        left = _NEW_CHARACTERS
+        for name in self._paths(path):
+            text = self._repository.text(name, overlay)
+            if name in self._known:
+                if self._known[name][0] is text or self._known[name][0] == text:
+                    continue
+                self._forget(name)
+            if text is None:
+                continue
+            if left <= 0 or self._characters + len(text) > _MOST_CHARACTERS:
+                return
+            left -= len(text)
+            made = windows(text)
+            self._known[name] = (text, made)
+            self._characters += len(text)
+            self._windows += made.count
+            self._spread.update({word: len(numbers) for word, numbers in made.holding.items()})
+
+    def _forget(self, name: str) -> None:
+        text, made = self._known.pop(name)
+        self._characters -= len(text)
+        self._windows -= made.count
+        self._spread.subtract({word: len(numbers) for word, numbers in made.holding.items()})
+
+    def _paths(self, path: str) -> list[str]:
+        """Every Python file below the root, those that share most folders with path first."""
+        here = path.split("/")[:-1]
+
+        def distance(name: str) -> tuple[int, str]:
+            folders = name.split("/")[:-1]
+            same = 0
+            for one, other in zip(here, folders, strict=False):
+                if one != other:
+                    break
+                same += 1
+            return len(here) + len(folders) - 2 * same, name
+
+        return sorted(self._repository.paths(), key=distance)
+
+
+@lru_cache(maxsize=16)
+def windows(text: str) -> Windows:
+    """The windows of a text."""
+    lines = tuple(text.split("\n"))
+    holding: dict[str, list[int]] = defaultdict(list)
+    count = max(1, -(-(len(lines) - _MATCHED + _STEP) // _STEP))
+    for number in range(count):
+        first = number * _STEP
+        for word in _words("\n".join(lines[first : first + _MATCHED])):
+            holding[word].append(number)
+    return Windows(lines, dict(holding), count)
+
+
+def _words(text: str) -> set[str]:
+    return {word.casefold() for word in _WORD.findall(text)}
+
+
+def _apart(matches: Iterable[Match]) -> list[Match]:
+    """Those that show no lines of a better one."""
+    kept: list[Match] = []
+    for match in matches:
+        near = (
+            one.path == match.path
+            and abs(one.first - match.first) < _SHOWN
+            and one.text != match.text
+            for one in kept
+        )
+        if not any(near) and all(one.text != match.text for one in kept):
+            kept.append(match)
+    return kept

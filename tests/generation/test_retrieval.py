@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from p2assist.generation.resolve import Repository
+from p2assist.generation.retrieval import Retrieval, windows
+
+ORDER = """\
+def invoice(customer, lines):
+    total = 0
+    for line in lines:
+        total += line.amount * line.price
+    customer.balance -= total
+    return Invoice(customer, total)
+"""
+OTHER = "".join(
+    f"def view_{i}(request, page):\n    return render(page, {i})\n\n" for i in range(200)
+)
+NEAR = "def receipt(customer, lines):\n    total = 0\n    for line in lines:\n"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for path, text in (
+        ("shop/order.py", ORDER),
+        ("shop/views.py", OTHER),
+        ("far/away/order.py", ORDER.replace("invoice", "offer")),
+        (".hidden/order.py", ORDER),
+        ("env/pyvenv.cfg", ""),
+        ("env/lib/order.py", ORDER),
+    ):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    return tmp_path
+
+
+@pytest.fixture
+def retrieval(root: Path) -> Retrieval:
+    return Retrieval(Repository(root))
+
+
+def test_what_is_like_the_code_at_the_cursor_is_found_and_shown_with_what_follows(
+    retrieval: Retrieval,
+) -> None:
+    found = retrieval.like(NEAR, "shop/receipts.py", most=3)
+    assert {match.path for match in found} == {"shop/order.py", "far/away/order.py"}
+    assert "total += line.amount * line.price" in found[0].text
+    assert all(0 < match.score <= 1.001 for match in found)
+
+
+def test_the_cursors_own_file_is_taken_from_what_is_given(retrieval: Retrieval) -> None:
+    found = retrieval.like(NEAR, "shop/order.py", [OTHER, "\n" * 30 + ORDER], most=1)
+    assert [match.path for match in found] == ["shop/order.py"]
+    assert "customer.balance" in found[0].text
+    assert not [
+        m for m in retrieval.like(NEAR, "shop/order.py", most=9) if m.path == "shop/order.py"
+    ]
+
+
+def test_nothing_is_like_code_of_other_words(retrieval: Retrieval) -> None:
+    assert retrieval.like("matrix = decompose(tensor)\n", "shop/receipts.py", most=3) == []
+    assert retrieval.like("", "shop/receipts.py", most=3) == []
+
+
+def test_a_changed_file_is_read_again_and_an_unsaved_one_stands_for_it(
+    retrieval: Retrieval, root: Path
+) -> None:
+    retrieval.like(NEAR, "shop/receipts.py", most=3)
+    changed = ORDER.replace("balance", "account_balance") + "# more\n"
+    (root / "shop/order.py").write_text(changed)
+    texts = [match.text for match in retrieval.like(NEAR, "shop/receipts.py", most=3)]
+    assert any("account_balance" in text for text in texts)
+    overlay = {"shop/order.py": ORDER.replace("balance", "unsaved_balance")}
+    found = retrieval.like(NEAR, "shop/receipts.py", most=3, overlay=overlay)
+    assert any("unsaved_balance" in match.text for match in found)
+    assert not any("account_balance" in match.text for match in found)
+
+
+def test_a_match_shows_no_lines_of_a_better_one(root: Path) -> None:
+    (root / "shop/long.py").write_text("".join(f"{ORDER}# part {i}\n\n" for i in range(3)))
+    found = Retrieval(Repository(root)).like(NEAR, "shop/receipts.py", most=8)
+    firsts = [match.first for match in found if match.path == "shop/long.py"]
+    assert firsts
+    assert all(abs(a - b) >= 20 for a in firsts for b in firsts if a != b)
+
+
+def test_every_line_is_in_a_window() -> None:
+    for count in (1, 2, 9, 10, 11, 14, 15, 16, 64):
+        text = "\n".join(f"word{chr(97 + i // 26)}{chr(97 + i % 26)}" for i in range(count))
+        made = windows(text)
+        assert {f"word{chr(97 + i // 26)}{chr(97 + i % 26)}" for i in range(count)} == set(
+            made.holding
+        )
+        assert all(number < made.count for numbers in made.holding.values() for number in numbers)
