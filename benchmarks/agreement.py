@@ -175,8 +175,7 @@ def _once_more(
 
 def _outside(case: Case, vector: Vector) -> str:
     """The first test that changed though it does not cover the candidate; '' where none did."""
-    unusable = vector.unknown or plain.meaning(case.applied) == plain.NO_PYTHON
-    if plain.scope(case) or unusable:
+    if plain.scope(case) or vector.unknown or not plain.compiles(case.applied):
         return ""
     covering = {test.node_id for test in case.task.tests}
     for node_id, before in plain.baseline(case.subject).outcomes.items():

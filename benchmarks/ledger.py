@@ -14,7 +14,11 @@ from typing import Any
 
 from benchmarks.subjects import cache as folder
 
-_MEASURED = ("p2assist/harness", "p2assist/tasks", "benchmarks")
+_MEASURED = (
+    *("p2assist/harness/*.py", "p2assist/tasks/*.py", "benchmarks/attacks/*.py"),
+    *(f"benchmarks/{name}.py" for name in ("agreement", "candidates", "mutants", "packages")),
+    *(f"benchmarks/{name}.py" for name in ("plain", "soak", "speed", "subjects", "vectors")),
+)
 Figures = dict[str, Any]
 
 
@@ -37,7 +41,7 @@ def kept(part: str, settings: object, find: Callable[[], Figures], *, fresh: boo
 def _code() -> str:
     said = hashlib.sha256()
     root = Path(__file__).parents[1]
-    for name in _MEASURED:
-        for file in sorted((root / name).rglob("*.py")):
+    for pattern in _MEASURED:
+        for file in sorted(root.glob(pattern)):
             said.update(f"{file.relative_to(root)}\0".encode() + file.read_bytes())
     return said.hexdigest()

@@ -64,7 +64,7 @@ class Subject:
             team=TeamConfig(
                 tests=self.tests,
                 pytest_args=self.options,
-                harness=HarnessConfig(timeout=10, max_tests=MOST_TESTS, keep_verdicts=False),
+                harness=HarnessConfig(max_tests=MOST_TESTS, keep_verdicts=False),
             ),
             user=UserConfig(python=str(python()), isolation=isolation),  # type: ignore[arg-type]
         )
