@@ -71,15 +71,17 @@ class GenerationConfig:
 @dataclass(config=_STRICT, kw_only=True)
 class LearningConfig:
     """A refresh. objective: a name of learning.objectives. samples: experiences drawn, with
-    replacement, for one refresh. held_out: share of the functions kept from training. beta:
-    exponent of PER's importance weights (0: none, as in the paper). confidence: of the gate's
-    bootstrap interval."""
+    replacement, for one refresh. max_prompt_tokens: of an example's prompt, whose cost is nearly
+    all of a refresh's; 0 for what generation asks with. held_out: share of the functions kept from
+    training. beta: exponent of PER's importance weights (0: none, as in the paper). confidence: of
+    the gate's bootstrap interval."""
 
     objective: str = "weighted"
     samples: int = 1024
     batch_size: int = 16
     learning_rate: float = 1e-3
     rank: int = 16
+    max_prompt_tokens: int = 384
     seed: int = 0
     held_out: float = 0.3
     beta: float = 0.0
@@ -90,6 +92,8 @@ class LearningConfig:
         _need(self.batch_size >= 1, "learning.batch_size", self.batch_size, "at least 1")
         _need(self.learning_rate > 0, "learning.learning_rate", self.learning_rate, "above 0")
         _need(self.rank >= 1, "learning.rank", self.rank, "at least 1")
+        most = self.max_prompt_tokens
+        _need(most >= 0, "learning.max_prompt_tokens", most, "at least 0")
         _need(0 < self.held_out < 1, "learning.held_out", self.held_out, "between 0 and 1")
         _need(0 <= self.beta <= 1, "learning.beta", self.beta, "between 0 and 1")
         _need(0.5 <= self.confidence < 1, "learning.confidence", self.confidence, "0.5 to 1")

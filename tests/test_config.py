@@ -196,6 +196,7 @@ def test_where_the_users_file_is(monkeypatch: pytest.MonkeyPatch, mine: Path) ->
         (GenerationConfig, "max_tokens", 0),
         (GenerationConfig, "max_prompt_tokens", -1),
         (LearningConfig, "samples", 0),
+        (LearningConfig, "max_prompt_tokens", -1),
         (LearningConfig, "batch_size", 0),
         (LearningConfig, "learning_rate", 0.0),
         (LearningConfig, "rank", 0),

@@ -27,9 +27,9 @@ _MOST_DEFINITIONS = 8
 _MOST_NAMES = 60
 _LIKE_ABOVE, _LIKE_BELOW = 12, 3  # lines around the cursor that others have to be like
 _SEEN_ABOVE, _SEEN_BELOW = 60, 15  # lines around the cursor that a prompt shows anyway
-_MOST_SIMILAR = 8
+_MOST_SIMILAR, _SETTLED = 8, 4  # parts that are like the cursor's lines; that keep their places
 _AROUND = 12  # lines on both sides of an edit
-_MOST_DOCUMENTS = 32  # whose definitions are remembered
+_MOST_DOCUMENTS = 32  # whose context is remembered
 
 
 class ContextSource:
@@ -39,6 +39,7 @@ class ContextSource:
         self._repository = Repository(root)
         self._retrieval = Retrieval(self._repository)
         self._last: OrderedDict[str, tuple[Snippet, ...]] = OrderedDict()
+        self._shown: OrderedDict[str, tuple[Snippet, ...]] = OrderedDict()
 
     def of(
         self, task: Task, *, recent: Sequence[Document] = (), opened: Sequence[Document] = ()
@@ -69,7 +70,26 @@ class ContextSource:
         found = self._retrieval.like(
             near, task.path, (text for text in own if text), most=_MOST_SIMILAR, overlay=overlay
         )
-        return (Snippet(SnippetKind.SIMILAR, match.path, match.text) for match in found)
+        fresh = [Snippet(SnippetKind.SIMILAR, match.path, match.text) for match in found]
+        return self._settled(self._shown, task.path, fresh, keep=_SETTLED)
+
+    @staticmethod
+    def _settled(
+        memory: OrderedDict[str, tuple[Snippet, ...]],
+        path: str,
+        fresh: Sequence[Snippet],
+        *,
+        keep: int,
+    ) -> tuple[Snippet, ...]:
+        """The fresh ones, those first that came first the last time: the prompt's keys and values
+        behind them are kept then."""
+        before = [snippet for snippet in memory.get(path, ()) if snippet in fresh]
+        kept = (*before, *(snippet for snippet in fresh if snippet not in before))
+        memory[path] = kept[:keep]
+        memory.move_to_end(path)
+        while len(memory) > _MOST_DOCUMENTS:
+            memory.popitem(last=False)
+        return kept
 
     def _definitions(
         self, task: Task, here: Module, overlay: Mapping[str, str]
@@ -83,14 +103,10 @@ class ContextSource:
                 shown = found.definition.shown()
                 wanted[Snippet(SnippetKind.DEFINITION, found.path, shown)] = None
         fresh = list(wanted)[:_MOST_DEFINITIONS]
-        before = [snippet for snippet in self._last.get(task.path, ()) if snippet in wanted]
-        kept = (*before, *(snippet for snippet in fresh if snippet not in before))
-        kept = kept if len(kept) <= _MOST_DEFINITIONS else tuple(fresh)
-        self._last[task.path] = kept
-        self._last.move_to_end(task.path)
-        while len(self._last) > _MOST_DOCUMENTS:
-            self._last.popitem(last=False)
-        return kept
+        still = [snippet for snippet in self._last.get(task.path, ()) if snippet in wanted]
+        if len({*still, *fresh}) <= _MOST_DEFINITIONS:
+            fresh = [*still, *(snippet for snippet in fresh if snippet not in still)]
+        return self._settled(self._last, task.path, fresh, keep=_MOST_DEFINITIONS)
 
     def _excerpts(
         self,

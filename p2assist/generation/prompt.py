@@ -68,6 +68,10 @@ class PromptEncoder:
         memory = lru_cache(maxsize=_REMEMBERED)(self._encode)
         object.__setattr__(self, "_remembered", memory)
 
+    def within(self, most: int) -> PromptEncoder:
+        """The same with prompts of at most so many tokens; 0 for no other bound."""
+        return replace(self, size=min(self.size, most)) if most else self
+
     def prompt(self, task: Task, context: Context = ()) -> tuple[int, ...]:
         """The prompt of the task. Only task.prefix, task.suffix and task.path are looked at.
 

@@ -18,7 +18,7 @@ from p2assist.generation.resolve import Repository
 
 _WORD = re.compile(r"[A-Za-z]{2,}")
 _MATCHED, _STEP, _SHOWN = 10, 5, 20  # lines of a window, from one to the next, shown
-_COMMON = 0.1  # share of the windows; a word of more of them tells nothing
+_COMMON, _FEW = 0.1, 8  # share of the windows, and of so many: a word of more tells nothing
 _LIKE = 0.12  # least likeness
 _NEW_CHARACTERS = 400_000  # of files that one call reads for the first time
 _MOST_CHARACTERS = 6_000_000  # that are kept
@@ -113,7 +113,7 @@ class Retrieval:
 
     def _weight(self, word: str) -> float:
         spread = self._spread[word] or 1
-        if spread > max(2, _COMMON * self._windows):
+        if spread > max(_FEW, _COMMON * self._windows):
             return 0.0
         return math.log(1 + self._windows / spread)
 

@@ -41,7 +41,7 @@ def refresh_workspace(
             digests={test.node_id: test.digest for test in space.impact.passing},
             beta=learning.beta,
         ),
-        encoder=generator.encoder,
+        encoder=generator.encoder.within(learning.max_prompt_tokens),
         tester=space.tester,
         split=space.split,
         held_out=held_out,

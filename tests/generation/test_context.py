@@ -178,3 +178,27 @@ def test_nothing_outside_the_repository_is_read(root: Path, tmp_path_factory: ob
 def test_half_written_files_are_no_obstacle(source: ContextSource, root: Path) -> None:
     (root / "shop/prices.py").write_text("def price(item):\n    return (\n")
     assert definitions(source.of(cursor("x = price("))) == [("shop/prices.py", "def price(item):")]
+
+
+def test_what_is_like_the_cursors_lines_stays_in_its_place_while_the_next_line_is_typed(
+    root: Path,
+) -> None:
+    parts = ["alpha", "beta", "gamma", "delta"]
+    for name in parts:
+        lines = [f"    {word}_{name} = shared_{word}(source)" for word in ("first", "second", name)]
+        (root / f"{name}.py").write_text(f"def {name}(source):\n" + "\n".join(lines) + "\n")
+    source = ContextSource(root)
+
+    def similar(text: str) -> list[str]:
+        found = source.of(cursor("", text, "new.py"))
+        return [snippet.path for snippet in found if snippet.kind is SnippetKind.SIMILAR]
+
+    typed = "def new(source):\n    first_alpha = shared_first(source)\n    |\n"
+    before = similar(typed)
+    assert set(parts) <= {path.removesuffix(".py") for path in before}
+    assert before[0] == "alpha.py"
+    later = typed.replace("    |", "    gamma_gamma = shared_gamma(source)\n    |")
+    assert similar(later)[:4] == before[:4]
+    assert ContextSource(root).of(cursor("", later, "new.py")) != source.of(
+        cursor("", later, "new.py")
+    )

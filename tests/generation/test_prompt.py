@@ -41,6 +41,17 @@ def test_a_short_file_is_shown_whole(
     assert parts(encoder, vocabulary, made) == ("\n\nf(2)\n", "def f(x):\n    return")
 
 
+def test_a_narrower_prompt_keeps_what_is_next_to_the_cursor(
+    encoder: PromptEncoder, vocabulary: Vocabulary, task: MakeTask
+) -> None:
+    made = task(f"{LONG}here = |\n{LONG}")
+    narrow = encoder.within(40)
+    assert len(narrow.prompt(made)) <= 40 < len(encoder.prompt(made))
+    assert parts(narrow, vocabulary, made)[1].endswith("here =")
+    assert encoder.within(0) is encoder
+    assert encoder.within(10_000).size == encoder.size
+
+
 def test_the_reference_changes_nothing(encoder: PromptEncoder, task: MakeTask) -> None:
     with_it, without = task("a = |secret_answer|\n"), task("a = |\n")
     assert encoder.prompt(with_it) == encoder.prompt(without)

@@ -70,7 +70,7 @@ def blocks(path: str, text: str, min_characters: int, random_: random.Random) ->
                 continue
             last = _end_of_line(text, suite[-1])
             for statement in reversed(suite):
-                start = _offset(text, statement.lineno, statement.col_offset)
+                start = offset(text, statement.lineno, statement.col_offset)
                 size = text.count("\n", start, last) + 1
                 if size > _LONGEST_BLOCK:
                     break
@@ -107,7 +107,7 @@ def _code_lines(tree: ast.Module) -> set[int]:
     return inside - literal
 
 
-def _offset(text: str, line: int, column: int) -> int:
+def offset(text: str, line: int, column: int) -> int:
     """From ast's line (from 1) and column (in bytes) to the offset in text."""
     start = 0
     for _ in range(line - 1):
@@ -117,7 +117,7 @@ def _offset(text: str, line: int, column: int) -> int:
 
 
 def _end_of_line(text: str, node: ast.stmt) -> int:
-    end = _offset(text, node.end_lineno or node.lineno, node.end_col_offset or 0)
+    end = offset(text, node.end_lineno or node.lineno, node.end_col_offset or 0)
     newline = text.find("\n", end)
     line = text[end : newline if newline >= 0 else len(text)]
     return end + len(line.rstrip())
