@@ -21,6 +21,7 @@ from p2assist.generation.request import Context, Document
 from p2assist.harness.evidence import evidence_at
 from p2assist.p2value import P2Settings
 from p2assist.replay.provenance import current_commit
+from p2assist_lsp.covering import Covering
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,7 +102,9 @@ class Repository:
         self._told: Progress | None = None
         self._space: Workspace = Workspace(config, bars=self._bars)
         self._indexed: ImpactMap | None = None
+        self._maps = 0  # that there were
         self._reading = Lock()
+        self._covering = Covering(self._find)
 
     @cached_property
     def completer(self) -> Generator:
@@ -136,13 +139,15 @@ class Repository:
         known = space.impact
         if before is not None and known.files != before.files and "tester" in space.__dict__:
             space.__dict__.pop("tester").close()
-        self._indexed = known
+        self._indexed, self._maps = known, self._maps + 1
         space.tester.start()  # the first evidence does not wait for it
         return space.tester, len(known.tests)
 
     def covering(self, task: Task) -> tuple[CoveringTest, ...]:
-        if self._indexed is None:
-            return ()
+        return self._covering.of(task, self._maps) if self._indexed else ()
+
+    def _find(self, task: Task) -> tuple[CoveringTest, ...]:
+        assert self._indexed is not None
         root = self._space.config.root
         return evidence_at(root, self._indexed, task.path, task.source, task.line)
 
