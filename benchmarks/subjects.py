@@ -7,9 +7,7 @@ folder that git ignores: `.bench` beside the sources, or $P2ASSIST_BENCH_CACHE.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.packages import (
@@ -27,7 +25,6 @@ from p2assist.config import Config, HarnessConfig, TeamConfig, UserConfig
 from p2assist.practice.workspace import Workspace
 
 MOST_TESTS = 200  # a task that more tests cover is left out: no editor would wait for it
-Bars = Callable[[], AbstractContextManager[Callable[[str, float], None]]]
 
 
 def cache() -> Path:
@@ -57,21 +54,21 @@ class Subject:
     def root(self) -> Path:
         return kept(self.package, cache())
 
-    def config(self, isolation: str = "auto") -> Config:
-        """Settings as a user of p2assist would have them."""
+    def config(self, patience: int = 1) -> Config:
+        """Settings as a user of p2assist would have them. patience: times the limit of time."""
+        limits = HarnessConfig(max_tests=MOST_TESTS, keep_verdicts=False)
         return Config(
             root=self.root,
             team=TeamConfig(
                 tests=self.tests,
                 pytest_args=self.options,
-                harness=HarnessConfig(max_tests=MOST_TESTS, keep_verdicts=False),
+                harness=replace(limits, timeout=patience * limits.timeout),
             ),
-            user=UserConfig(python=str(python()), isolation=isolation),  # type: ignore[arg-type]
+            user=UserConfig(python=str(python())),
         )
 
-    def workspace(self, bars: Bars | None = None, isolation: str = "auto") -> Workspace:
-        config = self.config(isolation)
-        return Workspace(config, bars=bars) if bars else Workspace(config)
+    def workspace(self, patience: int = 1) -> Workspace:
+        return Workspace(self.config(patience))
 
 
 SUBJECTS = (

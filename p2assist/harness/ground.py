@@ -63,6 +63,12 @@ class Ground:
         return said.hexdigest()
 
     def _of_environment(self) -> str:
+        try:
+            return self._digested()
+        except OSError:  # a folder that may not be listed
+            return ""
+
+    def _digested(self) -> str:
         suite = self._suite
         read = suite.box.read
         folders = (*environment.packages(read), *environment.linked(read))
