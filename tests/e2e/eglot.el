@@ -1,7 +1,7 @@
 ;; Batch Emacs as a client: connects by examples/editors/emacs.el, types, and prints what eglot offers.
 (defun wait-for (condition what)
   "Let processes run until CONDITION holds; WHAT is told where it never does."
-  (let ((end (+ (float-time) 60)))
+  (let ((end (+ (float-time) 150)))
     (while (not (funcall condition))
       (when (> (float-time) end) (error "in vain: %s; %S" what (ignore-errors (offered))))
       (accept-process-output nil 0.1))))

@@ -50,7 +50,7 @@ def offered(tmp_path: Path, typed: str, *, trusted: bool) -> dict[str, str]:
         },
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=500,
         check=False,
     )
     assert done.returncode == 0, done.stderr

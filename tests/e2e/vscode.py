@@ -168,6 +168,7 @@ class Window:
 
     def __init__(self, page: Page, address: str, folder: Path, file: str) -> None:
         self.page = page
+        page.set_default_timeout(2000 * PATIENCE)  # milliseconds: starting takes longest
         self.folder = folder
         self.file = folder / file
         # Quick open needs ripgrep, which is not fetched: the address opens the file.
@@ -175,7 +176,7 @@ class Window:
         payload = json.dumps([["openFile", remote]])
         query = urllib.parse.urlencode({"folder": str(folder), "payload": payload})
         page.goto(f"{address}/?{query}", wait_until="domcontentloaded")
-        page.wait_for_selector(f".tab[data-resource-name='{self.file.name}']", timeout=60_000)
+        page.wait_for_selector(f".tab[data-resource-name='{self.file.name}']")
         page.locator(".editor-instance .view-lines").first.click()
         self.press("Control+End")
 
