@@ -95,7 +95,9 @@ outside functions, are not caught.
 ## Limits
 
 English-speaking Python of libraries' kind; no other language. It repeats what is frequent, may
-reproduce short passages of its corpus, and invents names. Nothing was done about security.
+reproduce short passages of its corpus, and invents names. It ends a middle reliably behind a
+bracket or a quote only; behind a word it writes the newline: let a newline end a line, and the
+indentation a block. Nothing was done about security.
 
 ## Licence
 
