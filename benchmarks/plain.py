@@ -33,6 +33,7 @@ from benchmarks.subjects import Subject, cache, python
 # Seconds, less than what p2assist gives (HarnessConfig.timeout), and times the plain run. A test
 # of boltons waits for a socket's 10 s: who gives less sees a timeout where pytest sees a failure.
 TIMEOUT, SLOWER = 15.0, 5
+_OF_SOME = 60.0  # seconds for covering tests alone: candidates of a suite with locks wait for ever
 PATIENCE = 4  # times the limits, ours too, for what is asked once more
 NO_PYTHON = "no Python"
 _MEMORY = 4 << 30
@@ -265,7 +266,8 @@ def _digest(text: str) -> str:
 def _measure(
     subject: Subject, path: str, content: str, scope: tuple[str, ...], *, patience: int = 1
 ) -> Vector:
-    timeout = patience * max(TIMEOUT, SLOWER * seconds(subject))
+    usual = _OF_SOME if scope else SLOWER * seconds(subject)
+    timeout = patience * max(TIMEOUT, usual)
     with copy(subject, path, content) as place:
         file = place.parent / "vector"
         _, unknown = run(subject, place, scope, timeout=timeout, vector=file)

@@ -31,6 +31,7 @@ _SETNS = {"x86_64": 308, "aarch64": 268}
 _FURNISHED, _FURNISHED_UNCAPPED = b"+", b"-"
 _LONGEST = 1 << 16
 _TICK = 100  # milliseconds between two looks at the memory of a cell
+_MOST_REAPED = 100  # between two looks at the caller: a fork bomb has always more
 _FLOOR, _HOG = 16, 16  # the machine's memory by these: what has to stay, what is much for a cell
 
 
@@ -164,7 +165,7 @@ class Control:
                 if handle == channel:
                     os._exit(0)
                 _drained(self._wake)
-            while True:
+            for _ in range(_MOST_REAPED):
                 pid, status = os.waitpid(-1, os.WNOHANG)
                 if pid == child and os.WIFSIGNALED(status):
                     return "signal", os.WTERMSIG(status)

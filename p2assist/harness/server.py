@@ -12,6 +12,7 @@ import marshal
 import os
 import secrets
 import select
+import signal
 import socket
 import struct
 import subprocess
@@ -314,6 +315,8 @@ class Child:
         """Ends it, and all that it started; it is not waited for."""
         self._channel.close()
         if self._cell >= 0:
+            with suppress(OSError):  # its first process would see the end too, once it has its turn
+                signal.pidfd_send_signal(self._cell, signal.SIGKILL)
             self._door.ends(self._cell)
             self._cell = -1
 

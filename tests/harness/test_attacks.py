@@ -21,7 +21,7 @@ WAITS = {
     *("a wrong answer after the tests' own deadline", "stopping itself", "stopping its parents"),
     *("a thread that never ends", "a message that takes for ever"),
 }
-SAMPLE = {"memory of many processes", "files in memory", "output without end"}
+SAMPLE = {"memory of many processes", "files in memory", "output without end", "a fork bomb"}
 CHOSEN = [a for a in ATTACKS if a.group not in SLOW and a.name not in WAITS][::3]  # a third
 CONTROLS = {
     *("TCP to a port of this machine", "an abstract Unix socket", "a file outside the repository"),
