@@ -34,7 +34,7 @@ err = Console(stderr=True)
 def settings(root: Path, python: Path) -> Config:
     """The demo's bounds: small enough for ten minutes on two cores."""
     config = load(root, python=str(python))
-    learning = replace(config.team.learning, held_out=0.4, samples=640)
+    learning = replace(config.team.learning, held_out=0.4)
     generation = replace(config.team.generation, max_prompt_tokens=640)
     team = replace(config.team, learning=learning, generation=generation)
     return replace(config, team=team)
