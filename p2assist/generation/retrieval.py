@@ -8,15 +8,14 @@ is the cosine of the sets of words, each weighted by how rare it is (idf).
 from __future__ import annotations
 
 import math
-import re
-from collections import Counter, OrderedDict, defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from p2assist.generation.resolve import Repository
+from p2assist.generation.similarity import words
 
-_WORD = re.compile(r"[A-Za-z]{2,}")
 _MATCHED, _STEP, _SHOWN = 10, 5, 20  # lines of a window, from one to the next, shown
 _COMMON, _FEW = 0.1, 8  # share of the windows, and of so many: a word of more tells nothing
 _LIKE = 0.12  # least likeness
@@ -37,7 +36,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """A text's windows: which of them hold each word, and how many words each holds."""
+    """A text's windows: which of them hold each word, and how many there are."""
 
     lines: tuple[str, ...]
     holding: Mapping[str, Sequence[int]]
@@ -50,7 +49,7 @@ class Windows:
 
     def words(self, number: int) -> Iterator[str]:
         first = number * _STEP
-        yield from _words("\n".join(self.lines[first : first + _MATCHED]))
+        yield from words("\n".join(self.lines[first : first + _MATCHED]))
 
 
 class Retrieval:
@@ -59,7 +58,7 @@ class Retrieval:
 
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
-        self._known: OrderedDict[str, tuple[str, Windows]] = OrderedDict()
+        self._known: dict[str, tuple[str, Windows]] = {}
         self._spread: Counter[str] = Counter()  # in how many windows a word is
         self._windows = 0
         self._characters = 0
@@ -108,7 +107,7 @@ class Retrieval:
         return shared / (length * other) if other else 0.0
 
     def _weights(self, near: str) -> dict[str, float]:
-        weights = {word: self._weight(word) for word in _words(near)}
+        weights = {word: self._weight(word) for word in words(near)}
         return {word: weight for word, weight in weights.items() if weight}
 
     def _weight(self, word: str) -> float:
@@ -123,7 +122,7 @@ class Retrieval:
         for name in self._paths(path):
             text = self._repository.text(name, overlay)
             if name in self._known:
-                if self._known[name][0] is text or self._known[name][0] == text:
+                if self._known[name][0] == text:
                     continue
                 self._forget(name)
             if text is None:
@@ -167,25 +166,20 @@ def windows(text: str) -> Windows:
     count = max(1, -(-(len(lines) - _MATCHED + _STEP) // _STEP))
     for number in range(count):
         first = number * _STEP
-        for word in _words("\n".join(lines[first : first + _MATCHED])):
+        for word in words("\n".join(lines[first : first + _MATCHED])):
             holding[word].append(number)
     return Windows(lines, dict(holding), count)
-
-
-def _words(text: str) -> set[str]:
-    return {word.casefold() for word in _WORD.findall(text)}
 
 
 def _apart(matches: Iterable[Match]) -> list[Match]:
     """Those that show no lines of a better one."""
     kept: list[Match] = []
     for match in matches:
-        near = (
-            one.path == match.path
-            and abs(one.first - match.first) < _SHOWN
-            and one.text != match.text
+        shown = any(
+            one.text == match.text
+            or (one.path == match.path and abs(one.first - match.first) < _SHOWN)
             for one in kept
         )
-        if not any(near) and all(one.text != match.text for one in kept):
+        if not shown:
             kept.append(match)
     return kept

@@ -15,12 +15,12 @@ def excerpt(text: str, near: str) -> str:
 
     By Jaccard's index, words of a name apart; the first of equals. '' where none is shared.
     """
-    wanted = _words(near)
+    wanted = words(near)
     best, score = "", 0.0
     for window in _windows(text):
-        words = _words(window)
-        union = len(wanted | words)
-        shared = len(wanted & words) / union if union else 0.0
+        found = words(window)
+        union = len(wanted | found)
+        shared = len(wanted & found) / union if union else 0.0
         if shared > score:
             best, score = window, shared
     return best
@@ -34,5 +34,6 @@ def _windows(text: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=4096)
-def _words(text: str) -> frozenset[str]:
+def words(text: str) -> frozenset[str]:
+    """The words of a text, those of a name apart, whatever their case."""
     return frozenset(word.casefold() for word in _WORD.findall(text))

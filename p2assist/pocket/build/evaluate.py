@@ -37,6 +37,7 @@ from .recipe import EvaluateRecipe
 _WINDOW, _STRIDE = 1024, 512  # tokens, when measuring bits per byte
 _TIMED, _TIMED_TOKENS = 15, 20
 _err = Console(stderr=True)
+Drawn = Mapping[str, Sequence[Task]]  # tasks by package
 
 
 @dataclass(frozen=True)
@@ -97,22 +98,21 @@ def evaluate(
     """
     generator = LocalGenerator.load(model)
 
-    def ask(draw: tasks.Draw, count: int, *, context: bool, name: str) -> Score:
-        chosen = tasks.drawn(
-            roots, draw, count=count, min_characters=recipe.min_characters, seed=recipe.seed
-        )
+    def draw(kind: tasks.Draw, count: int) -> Drawn:
+        least, seed = recipe.min_characters, recipe.seed
+        return tasks.drawn(roots, kind, count=count, min_characters=least, seed=seed)
+
+    def ask(chosen: Drawn, name: str, *, context: bool = False) -> Score:
         return _matches(generator, chosen, roots if context else {}, recipe.beams, name)
 
-    line = ask(tasks.lines, recipe.tasks, context=False, name="lines")
-    shown = ask(tasks.lines, recipe.tasks, context=True, name="lines with context")
-    rest = ask(tasks.rests, recipe.tasks, context=True, name="rests with context")
-    block = ask(tasks.blocks, recipe.blocks, context=False, name="blocks")
+    whole = draw(tasks.lines, recipe.tasks)
+    line = ask(whole, "lines")
+    shown = ask(whole, "lines with context", context=True)
+    rest = ask(draw(tasks.rests, recipe.tasks), "rests with context", context=True)
+    block = ask(draw(tasks.blocks, recipe.blocks), "blocks")
+    chosen = [task for found in whole.values() for task in found]
     network, backend = load_network(model)
     bits = _bits(recipe, roots, network, backend)
-    chosen = tasks.drawn(
-        roots, tasks.lines, count=recipe.tasks, min_characters=recipe.min_characters,
-        seed=recipe.seed,
-    )  # fmt: skip
     return Report(
         model=model,
         tasks=sum(map(len, line.hits.values())),
@@ -127,10 +127,10 @@ def evaluate(
         block_em1=block.share(0),
         block_em8=block.share(1),
         valid_share=shown.share(2),
-        stop_share=_stops(generator, [task for found in chosen.values() for task in found]),
+        stop_share=_stops(generator, chosen),
         params=sum(p.numel() for p in network.parameters()),
         bytes=sum(f.stat().st_size for f in folder.iterdir() if f.is_file()) if folder else 0,
-        warm_ms=_warm_ms(generator, [task for found in chosen.values() for task in found]),
+        warm_ms=_warm_ms(generator, chosen),
         by_package={
             package: {
                 "line_em1": line.share(0, package),
@@ -148,7 +148,7 @@ def evaluate(
 
 def _matches(
     generator: LocalGenerator,
-    chosen: Mapping[str, Sequence[Task]],
+    chosen: Drawn,
     roots: Mapping[str, Path],
     beams: int,
     name: str,
