@@ -119,7 +119,10 @@ class Retrieval:
     def _read(self, path: str, overlay: Mapping[str, str]) -> None:
         """Bring what is known up to date with the disk, within what one call may read."""
         left = _NEW_CHARACTERS
-        for name in self._paths(path):
+        paths = self._paths(path)
+        for name in self._known.keys() - set(paths):
+            self._forget(name)
+        for name in paths:
             text = self._repository.text(name, overlay)
             if name in self._known:
                 if self._known[name][0] == text:

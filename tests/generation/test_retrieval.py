@@ -78,6 +78,16 @@ def test_a_changed_file_is_read_again_and_an_unsaved_one_stands_for_it(
     assert not any("account_balance" in match.text for match in found)
 
 
+def test_a_file_that_is_gone_is_forgotten_though_nobody_asked_meanwhile(
+    retrieval: Retrieval, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert retrieval.like(NEAR, "shop/receipts.py", most=3)
+    (root / "shop/order.py").unlink()
+    (root / "far/away/order.py").unlink()
+    monkeypatch.setattr("p2assist.generation.resolve._WALK_SECONDS", 0.0)
+    assert retrieval.like(NEAR, "shop/receipts.py", most=3) == []
+
+
 def test_a_match_shows_no_lines_of_a_better_one(root: Path) -> None:
     (root / "shop/long.py").write_text("".join(f"{ORDER}# part {i}\n\n" for i in range(3)))
     found = Retrieval(Repository(root)).like(NEAR, "shop/receipts.py", most=8)
