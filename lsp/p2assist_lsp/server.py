@@ -30,6 +30,8 @@ from p2assist_lsp.talk import Talk
 from p2assist_lsp.text import Document, Edit, Encoding
 
 PYTHON = frozenset({"python"})
+# Seconds: an answer changes threads four times, and each waits so long for one that computes.
+_SWITCH = 0.0005
 _CELLS = types.NotebookDocumentSyncOptions(
     [
         types.NotebookDocumentFilterWithNotebook(  # lsprotocol cannot read the one without
@@ -286,6 +288,7 @@ def main() -> None:
 def run(server: Server) -> None:
     """Serves standard input and output until the client says exit."""
     _log_to_file()
+    sys.setswitchinterval(_SWITCH)
     stdout = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints by mistake writes to stderr
     sys.stdout = sys.stderr

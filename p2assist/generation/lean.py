@@ -14,12 +14,14 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own name for it
 
+from p2assist.generation import attention
 from p2assist.generation.cache import PrefixCache
 from p2assist.generation.forward import CHUNK
 from p2assist.generation.request import FREE, Control
 from p2assist.generation.weights import Block, Weights
 
 _GRAIN = 256  # slots: how coarsely buffers grow
+_ROWS = 8  # tokens of a prompt are computed by so many: oneDNN makes a kernel for each new shape
 _MOST_ROWS = 256  # tokens of answers that are scored at once
 Mask = tuple[torch.Tensor, torch.Tensor]  # added to scores: of all that is behind, of a window
 
@@ -32,7 +34,8 @@ class Keys:
 
     def __init__(self, weights: Weights, slots: int = 0) -> None:
         shape = (len(weights.blocks), 2, weights.groups, _rounded(slots), weights.width)
-        self.buffer = torch.empty(shape, dtype=weights.dtype, device=weights.device)
+        # Of zeros: what is masked must be a number all the same.
+        self.buffer = torch.zeros(shape, dtype=weights.kept, device=weights.device)
         self.length = 0
 
     @property
@@ -55,7 +58,7 @@ class Keys:
 
     def _grown(self, slots: int, kept: int) -> torch.Tensor:
         layers, two, groups, _, width = self.buffer.shape
-        buffer = self.buffer.new_empty(layers, two, groups, slots, width)
+        buffer = self.buffer.new_zeros(layers, two, groups, slots, width)
         buffer[:, :, :, :kept] = self.buffer[:, :, :, :kept]
         return buffer
 
@@ -74,7 +77,7 @@ class LeanForward:
     @torch.inference_mode()
     def prefill(self, ids: Sequence[int], control: Control = FREE) -> LeanPrompt | None:
         keys, done = self.cache.take(ids) or (Keys(self.weights, len(ids)), 0)
-        keys.reserve(len(ids))
+        keys.reserve(len(ids) + _ROWS)
         tokens = torch.tensor(list(ids), device=self.device)
         hidden = None
         try:
@@ -90,17 +93,19 @@ class LeanForward:
         return LeanPrompt(self, keys, self.logits(hidden[-1:])[0])
 
     def _chunk(self, keys: Keys, tokens: torch.Tensor) -> torch.Tensor:
-        at, end = keys.length, keys.length + len(tokens)
-        seen = torch.arange(end, device=self.device)
-        now = seen[at:, None]
-        mask = self.mask(seen <= now, seen, now)
-        hidden = self.run(keys, tokens, at, self.weights.turns[at:end], mask)
-        keys.length = end
-        return hidden
+        at, new, turns = keys.length, len(tokens), self.weights.turns
+        end = min(at + new + -new % _ROWS, len(turns))  # what is too much is written over later
+        tokens = F.pad(tokens, (0, end - at - new))
+        seen = torch.arange(attention.padded(end), device=self.device)
+        now = seen[at:end, None]
+        hidden = self.run(keys, tokens, at, turns[at:end], self.mask(seen <= now, seen, now))
+        keys.length = at + new
+        return hidden[:new]
 
     def mask(self, seen: torch.Tensor, positions: torch.Tensor, now: torch.Tensor) -> Mask:
-        """seen: (rows, slots), what each row may see. positions: (slots,). now: (rows, 1)."""
-        everything = torch.zeros(seen.shape, dtype=self.weights.dtype, device=self.device)
+        """seen: (rows, slots), what each row may see; as many slots as `attention.padded` says.
+        positions: (slots,). now: (rows, 1)."""
+        everything = torch.zeros(seen.shape, dtype=self.weights.kept, device=self.device)
         everything.masked_fill_(~seen, -torch.inf)
         window = max(block.window for block in self.weights.blocks)
         if not window:
@@ -108,22 +113,23 @@ class LeanForward:
         return everything, everything.masked_fill(positions <= now - window, -torch.inf)
 
     def run(
-        self, keys: Keys, tokens: torch.Tensor, at: int, turns: torch.Tensor, mask: Mask | None
+        self, keys: Keys, tokens: torch.Tensor, at: int, turns: torch.Tensor, mask: Mask
     ) -> torch.Tensor:
         """What the last layer says of the tokens, (rows, hidden); their keys go to slots at, ....
 
-        turns: of the tokens' positions. mask: None where every token sees every slot.
+        turns: of the tokens' positions. mask: as `mask` makes it.
         """
         weights = self.weights
         repeats = weights.heads // weights.groups
-        if mask is not None and repeats > 1:
+        if repeats > 1 and weights.exact:
             one = mask[0].repeat(repeats, 1)
             mask = one, one if mask[0] is mask[1] else mask[1].repeat(repeats, 1)
         x = F.embedding(tokens, weights.embedding).to(weights.dtype)
         for block, buffer in zip(weights.blocks, keys.buffer, strict=True):
-            chosen = None if mask is None else mask[1 if block.window else 0]
+            chosen = mask[1 if block.window else 0]
             qkv = block.qkv.linear(block.before(x))
-            x = x + block.out.linear(self._attend(qkv, buffer, at, turns, chosen))
+            free = 0 if block.window else keys.length
+            x = x + block.out.linear(self._attend(qkv, buffer, at, turns, chosen, free))
             x = x + self._mlp(block, block.after(x))
         return x
 
@@ -136,10 +142,11 @@ class LeanForward:
         buffer: torch.Tensor,
         at: int,
         turns: torch.Tensor,
-        mask: torch.Tensor | None,
+        mask: torch.Tensor,
+        free: int,
     ) -> torch.Tensor:
-        """qkv: (rows, (heads + 2 groups) * width). buffer: one layer's. Returns (rows, heads *
-        width). The heads of a group stand as further rows of it: its keys are not repeated."""
+        """qkv: (rows, (heads + 2 groups) * width). buffer: one layer's. free: slots that no mask
+        hides. Returns (rows, heads * width)."""
         rows, w = len(qkv), self.weights
         end, turned = at + rows, w.heads + w.groups
         qkv = qkv.view(rows, -1, w.width)
@@ -148,12 +155,11 @@ class LeanForward:
         buffer[0, :, at:end] = qk[:, w.heads :].transpose(0, 1)
         buffer[1, :, at:end] = qkv[:, turned:].transpose(0, 1)
         query = qk[:, : w.heads].view(rows, w.groups, -1, w.width).permute(1, 2, 0, 3)
-        out = F.scaled_dot_product_attention(
-            query.reshape(1, w.groups, -1, w.width),
-            buffer[0:1, :, :end],
-            buffer[1:2, :, :end],
-            attn_mask=None if mask is None else mask[None, None],
-        )
+        query, seen = query.reshape(w.groups, -1, w.width), buffer[:, :, : mask.shape[1]]
+        if w.exact:
+            out = attention.exact(query, seen[0], seen[1], mask)
+        else:
+            out = attention.rounded(query, seen[0], seen[1], mask, free)
         return out.view(w.groups, -1, rows, w.width).permute(2, 0, 1, 3).reshape(rows, -1)
 
     @staticmethod
@@ -205,13 +211,15 @@ class LeanPrompt:
         if not tree.tokens:
             return self.logits[None]
         start, count, device = keys.length, len(tree.tokens), self._forward.device
-        seen = torch.zeros(count, start + count, dtype=torch.bool)
+        slots = attention.padded(start + count)
+        seen = torch.zeros(count, slots, dtype=torch.bool)
         for node, parent in enumerate(tree.parents):
             seen[node] = seen[parent] if parent >= 0 else False
             seen[node, start + node] = True
         seen[:, :start] = True
         now = start + torch.tensor(tree.depths, device=device)
-        positions = torch.cat([torch.arange(start, device=device), now])
+        unused = now.new_zeros(slots - start - count)
+        positions = torch.cat([torch.arange(start, device=device), now, unused])
         keys.reserve(start + count)
         mask = forward.mask(seen.to(device), positions, now[:, None])
         tokens = torch.tensor(tree.tokens, device=device)
@@ -227,9 +235,9 @@ class LeanBranches:
         self._keys = keys
         self._start = self._end = keys.length  # the slots of the branches are from start to end
         self._depth = 0
-        keys.reserve(keys.length + rows * room)
-        slots, device = keys.length + rows * room, forward.device
-        self._mask = torch.zeros(rows, slots, dtype=forward.weights.dtype, device=device)
+        slots, device = attention.padded(keys.length + rows * room), forward.device
+        keys.reserve(slots)
+        self._mask = torch.zeros(rows, slots, dtype=forward.weights.kept, device=device)
         self._mask[:, self._start :] = -torch.inf
         self._positions = torch.arange(slots, device=device)
         self._window = max(block.window for block in forward.weights.blocks)
@@ -249,7 +257,7 @@ class LeanBranches:
             both[1],
             at,
             forward.weights.turns[position : position + 1],
-            self._seen(rows, end, position),
+            self._seen(rows, attention.padded(end), position),
         )
         self._end, self._depth = end, self._depth + 1
         return forward.logits(hidden)

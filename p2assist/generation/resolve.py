@@ -63,23 +63,31 @@ class Repository:
             below = here.relative_to(self.root)
             yield from ((below / name).as_posix() for name in files if name.endswith(".py"))
 
+    def stamp(self, path: str) -> tuple[int, int] | None:
+        """What changes when the file does, as far as a clock tells; None where there is none."""
+        try:
+            state = (self.root / path).stat()
+        except OSError:
+            return None
+        return state.st_mtime_ns, state.st_size
+
     def text(self, path: str, overlay: Mapping[str, str] = {}) -> str | None:
         """The file's text; None where there is none below the root that can be read."""
         if path in overlay:
             return overlay[path]
-        file = self.root / path
+        file, stamp = self.root / path, self.stamp(path)
+        if stamp is None:
+            return None
+        if path in self._kept and self._kept[path][0] == stamp:
+            self._kept.move_to_end(path)
+            return self._kept[path][1]
         try:
-            state = file.stat()
-            key = (state.st_mtime_ns, state.st_size)
-            if path in self._kept and self._kept[path][0] == key:
-                self._kept.move_to_end(path)
-                return self._kept[path][1]
-            if state.st_size > _MOST_BYTES or not file.resolve().is_relative_to(self.root):
+            if stamp[1] > _MOST_BYTES or not file.resolve().is_relative_to(self.root):
                 return None
             text = file.read_text("utf-8", "replace").replace("\r\n", "\n")
         except OSError:
             return None
-        self._kept[path] = (key, text)
+        self._kept[path] = (stamp, text)
         while len(self._kept) > _MOST_FILES:
             self._kept.popitem(last=False)
         return text

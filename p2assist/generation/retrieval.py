@@ -8,7 +8,8 @@ is the cosine of the sets of words, each weighted by how rare it is (idf).
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+import time
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,6 +22,7 @@ _COMMON, _FEW = 0.1, 8  # share of the windows, and of so many: a word of more t
 _LIKE = 0.12  # least likeness
 _NEW_CHARACTERS = 400_000  # of files that one call reads for the first time
 _MOST_CHARACTERS = 6_000_000  # that are kept
+_LOOK_SECONDS = 5.0  # for which the disk is not looked at anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +38,12 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """A text's windows: which of them hold each word, and how many there are."""
+    """A text's windows: which of them hold each word, and how many there are. size: characters."""
 
     lines: tuple[str, ...]
     holding: Mapping[str, Sequence[int]]
     count: int
+    size: int
 
     def shown(self, number: int) -> str:
         """The window and the lines after it."""
@@ -54,12 +57,17 @@ class Windows:
 
 class Retrieval:
     """Windows of the Python files below a repository's root, those nearest to the cursor's file
-    first; what is too much for one call is read at the next ones."""
+    first; what is too much for one call is read at the next ones. What changes on the disk is
+    seen some seconds later, what changes in an editor at once."""
 
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
-        self._known: dict[str, tuple[str, Windows]] = {}
+        self._known: dict[str, tuple[object, Windows]] = {}  # with what tells a text from others
+        self._due: deque[str] = deque()  # files to look at
+        self._looked = -math.inf
+        self._laid: set[str] = set()  # of the last overlay
         self._spread: Counter[str] = Counter()  # in how many windows a word is
+        self._weight: dict[str, float] = {}
         self._windows = 0
         self._characters = 0
 
@@ -103,47 +111,62 @@ class Retrieval:
         return _apart(match for match in matches if match.score >= _LIKE)[:most]
 
     def _cosine(self, shared: float, length: float, there: Windows, number: int) -> float:
-        other = math.sqrt(sum(self._weight(word) ** 2 for word in there.words(number)))
+        other = math.sqrt(sum(self._weight_of(word) ** 2 for word in there.words(number)))
         return shared / (length * other) if other else 0.0
 
     def _weights(self, near: str) -> dict[str, float]:
-        weights = {word: self._weight(word) for word in words(near)}
+        weights = {word: self._weight_of(word) for word in words(near)}
         return {word: weight for word, weight in weights.items() if weight}
 
-    def _weight(self, word: str) -> float:
-        spread = self._spread[word] or 1
-        if spread > max(_FEW, _COMMON * self._windows):
-            return 0.0
-        return math.log(1 + self._windows / spread)
+    def _weight_of(self, word: str) -> float:
+        weight = self._weight.get(word)
+        if weight is None:
+            spread = self._spread[word] or 1
+            common = spread > max(_FEW, _COMMON * self._windows)
+            weight = 0.0 if common else math.log(1 + self._windows / spread)
+            self._weight[word] = weight
+        return weight
 
     def _read(self, path: str, overlay: Mapping[str, str]) -> None:
-        """Bring what is known up to date with the disk, within what one call may read."""
-        left = _NEW_CHARACTERS
-        paths = self._paths(path)
-        for name in self._known.keys() - set(paths):
-            self._forget(name)
-        for name in paths:
-            text = self._repository.text(name, overlay)
-            if name in self._known:
-                if self._known[name][0] == text:
-                    continue
+        """Bring what is known up to date, within what one call may read."""
+        now = time.monotonic()
+        if not self._due and now - self._looked >= _LOOK_SECONDS:
+            self._looked = now
+            self._due = deque(self._paths(path))
+            for name in self._known.keys() - set(self._due) - overlay.keys():
                 self._forget(name)
-            if text is None:
-                continue
-            if left <= 0 or self._characters + len(text) > _MOST_CHARACTERS:
-                return
-            left -= len(text)
-            made = windows(text)
-            self._known[name] = (text, made)
-            self._characters += len(text)
-            self._windows += made.count
-            self._spread.update({word: len(numbers) for word, numbers in made.holding.items()})
+        left = _NEW_CHARACTERS
+        for name in self._laid | overlay.keys():
+            left -= self._take(name, overlay)
+        self._laid = set(overlay)
+        while self._due and left > 0:
+            left -= self._take(self._due.popleft(), overlay)
+
+    def _take(self, name: str, overlay: Mapping[str, str]) -> int:
+        """Knows the file as it is now; the characters that had to be read for it."""
+        state: object = overlay.get(name) or self._repository.stamp(name)
+        if name in self._known:
+            if self._known[name][0] == state:
+                return 0
+            self._forget(name)
+        text = self._repository.text(name, overlay)
+        if text is None or self._characters + len(text) > _MOST_CHARACTERS:
+            return 0
+        made = windows(text)
+        self._known[name] = (state, made)
+        self._count(made, 1)
+        return len(text)
 
     def _forget(self, name: str) -> None:
-        text, made = self._known.pop(name)
-        self._characters -= len(text)
-        self._windows -= made.count
-        self._spread.subtract({word: len(numbers) for word, numbers in made.holding.items()})
+        _, made = self._known.pop(name)
+        self._count(made, -1)
+
+    def _count(self, made: Windows, sign: int) -> None:
+        self._characters += sign * made.size
+        self._windows += sign * made.count
+        for word, numbers in made.holding.items():
+            self._spread[word] += sign * len(numbers)
+        self._weight.clear()
 
     def _paths(self, path: str) -> list[str]:
         """Every Python file below the root, those that share most folders with path first."""
@@ -171,7 +194,7 @@ def windows(text: str) -> Windows:
         first = number * _STEP
         for word in words("\n".join(lines[first : first + _MATCHED])):
             holding[word].append(number)
-    return Windows(lines, dict(holding), count)
+    return Windows(lines, dict(holding), count, len(text))
 
 
 def _apart(matches: Iterable[Match]) -> list[Match]:

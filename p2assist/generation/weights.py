@@ -98,7 +98,7 @@ class Block:
 class Weights:
     """A whole network. heads, groups: of queries, and of keys and values, `width` wide each.
     turns: (positions, 1, width / 2), complex: how much each pair turns at a position. dtype: of
-    what flows between the products."""
+    what flows between the products. kept: of keys and values."""
 
     embedding: torch.Tensor
     blocks: tuple[Block, ...]
@@ -109,10 +109,16 @@ class Weights:
     groups: int
     width: int
     dtype: torch.dtype
+    kept: torch.dtype
 
     @property
     def device(self) -> torch.device:
         return self.embedding.device
+
+    @property
+    def exact(self) -> bool:
+        """Whether attention rounds nothing that flows."""
+        return self.kept == self.dtype
 
     def changed(self, changed: Tensors) -> Weights:
         """With other weights for the named modules; the rest is shared, not copied."""
@@ -145,7 +151,7 @@ def lean_weights(network: Any) -> Weights:
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     weight = network.lm_head.weight
     return Weights(
-        embedding=model.embed_tokens.weight.detach(),
+        embedding=model.embed_tokens.weight.detach().clone(),  # not a view of the whole file
         blocks=tuple(_block(network, number, width) for number in range(len(model.layers))),
         norm=_norm(model.norm),
         head=_fuse(network, ("lm_head",)),
@@ -153,8 +159,9 @@ def lean_weights(network: Any) -> Weights:
         heads=config.num_attention_heads,
         groups=config.num_key_value_heads,
         width=width,
-        # A processor's attention and norms are no faster in bfloat16, only less exact.
+        # A processor's norms are no faster in bfloat16, only less exact; products are.
         dtype=torch.float32 if weight.device.type == "cpu" else weight.dtype,
+        kept=weight.dtype,
     )
 
 

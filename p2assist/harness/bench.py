@@ -106,7 +106,7 @@ class Bench:
         laid = self._laid(task, text, demand)
         own = laid.files[0][1]
         try:
-            read = reading.read(laid.before, own)
+            read = reading.read(laid.before, own, typed=task.source)
         except SyntaxError as error:
             if self._same_syntax and self.impact.imported(task.path):
                 words = f"{type(error).__name__}: {error.msg} ({task.path}, line {error.lineno})"

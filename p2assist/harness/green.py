@@ -16,12 +16,13 @@ from io import BytesIO, TextIOWrapper
 from p2assist.config import Config
 from p2assist.errors import HarnessError
 from p2assist.experience import Task
-from p2assist.harness import tree
+from p2assist.harness import reading, tree
 from p2assist.harness.mapping import ImpactMap, write_atomically
 from p2assist.harness.outline import outline
 from p2assist.harness.overlay import Laid, encode, real_path
 from p2assist.harness.sandbox import Files
 from p2assist.harness.splice import differing, splice
+from p2assist.harness.statement import isolate
 
 FOLDER = "green"
 _NAMED = 3  # functions that a note names
@@ -94,14 +95,15 @@ class GreenTree:
     def _own(self, path: str, task: Task, text: str) -> Laid:
         """The candidate's file."""
         applied = task.apply(text)
-        as_it_is = Laid(((path, encode(applied)),), task.source)
         green = self._green(path)
         if green is None or green == task.source:
-            return as_it_is
-        function = outline(applied).around(task.line)
+            return Laid(((path, encode(applied)),), task.source)
+        as_it_is = Laid(((path, encode(applied)),), green)
+        was, now = _differing_part(green, applied, task.line)
+        function = outline(now).around(task.line)
         if function is None:
             return as_it_is
-        whole, others = outline(applied).whole, differing(green, applied, function.name)
+        whole, others = outline(now).whole, differing(was, now, function.name)
         spliced = splice(green, applied, function.name) if others or not whole else None
         if spliced is None:
             return as_it_is
@@ -139,6 +141,15 @@ class GreenTree:
         except OSError:
             return True  # it was deleted, which is nothing half-written
         return tree.digest(content) == digest or outline(content).whole
+
+
+def _differing_part(green: str, applied: str, line: int) -> tuple[str, str]:
+    """The one statement at the left margin in which the texts differ, on its lines in both, where
+    there is one such and it is the line's: what is said of it needs no more to be parsed."""
+    part = isolate(green, applied, reading.spans(green))
+    if part is None or not part.first <= line <= part.last + part.delta:
+        return green, applied
+    return (part.old, part.new) if outline(part.new).whole else (green, applied)
 
 
 def decode(content: bytes) -> str:

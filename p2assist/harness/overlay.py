@@ -16,8 +16,9 @@ from p2assist.harness.sandbox import Files
 @dataclass(frozen=True, slots=True)
 class Laid:
     """What is tested for a candidate. files: (path below the root, content) for every file that
-    differs from the tree on disk, the candidate's own first. before: the text of its own file
-    without it. note: in what it was tested, where that is not its own file; '' otherwise."""
+    differs from the tree on disk, the candidate's own first. before: a text of its own file
+    without it, which parses where there is such a one. note: in what it was tested, where that is
+    not its own file; '' otherwise."""
 
     files: Files
     before: str

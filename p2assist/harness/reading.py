@@ -30,9 +30,10 @@ class _Source:
     suspects: frozenset[str]
 
 
-def read(before: str, content: bytes) -> Reading:
-    """before: the text of the file without the candidate; content: the file with it. Raises
-    SyntaxError."""
+def read(before: str, content: bytes, *, typed: str = "") -> Reading:
+    """before: the text of the file without the candidate; content: the file with it. typed: what
+    stands in the editor, where that is another text: what it uses is not the candidate's doing.
+    Raises SyntaxError."""
     known = _source(before)
     text = _plain(content)
     isolated = None if text is None else statement.isolate(before, text, known.spans)
@@ -41,10 +42,17 @@ def read(before: str, content: bytes) -> Reading:
     except (RecursionError, MemoryError):
         return unread(content)
     new = refusal.suspects(parsed) - known.suspects
+    if new and typed not in ("", before):
+        new -= _source(typed).suspects
     return Reading(
         f"{known.digest}\0{place}\0{ast.dump(parsed)}",
         f"it newly uses {', '.join(sorted(new))}" if new else "",
     )
+
+
+def spans(text: str) -> Spans:
+    """Those of the text's statements; none where it does not parse."""
+    return _source(text).spans
 
 
 def unread(content: bytes) -> Reading:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -141,15 +142,39 @@ def test_a_prompt_that_goes_on_from_another_is_as_if_it_were_the_first(network: 
         assert again.score(answers) == pytest.approx(cold.score(answers), abs=1e-3)
 
 
+def test_in_bfloat16_it_differs_by_its_rounding_alone(network: Any) -> None:
+    """Prefilled in two parts, then by steps that change places, past a padded number of slots."""
+    weights = lean_weights(network.bfloat16())
+    network.float()  # of the rounded weights
+    kept = LeanForward(weights, memory=1 << 24)
+    kept.prefill(IDS[:50])
+    prompt = kept.prefill(IDS[:57])
+    assert prompt is not None
+    found, branches = [prompt.logits], prompt.branch(4, 6)
+    for parents, tokens in ([0, 0, 0], [1, 2, 3]), ([2, 0], [5, 6]), ([1, 1, 0], [8, 9, 10]):
+        found += branches.step(parents, tokens)
+    paths = [IDS[:57]]
+    paths += [[*IDS[:57], t] for t in (1, 2, 3)]
+    paths += [[*IDS[:57], 3, 5], [*IDS[:57], 1, 6]]
+    paths += [[*IDS[:57], 1, 6, 8], [*IDS[:57], 1, 6, 9], [*IDS[:57], 3, 5, 10]]
+    for row, path in zip(found, paths, strict=True):
+        wanted = logits(network, path)[-1]
+        assert float((row - wanted).norm() / wanted.norm()) < 0.05
+    answers = [IDS[57:80], [4, 5]]
+    exact = LeanForward(replace(weights, kept=torch.float32), memory=1 << 24).prefill(IDS[:57])
+    assert exact is not None
+    assert prompt.score(answers) == pytest.approx(exact.score(answers), rel=0.05)
+
+
 def test_only_new_tokens_are_computed(monkeypatch: pytest.MonkeyPatch) -> None:
     counted: list[int] = []
     kept = forward(make("Llama"))
     run = kept.run
     monkeypatch.setattr(kept, "run", lambda k, t, *rest: counted.append(len(t)) or run(k, t, *rest))
     kept.prefill(IDS[:100])
-    assert counted == [64, 36]
+    assert counted == [64, 40]  # by eights
     kept.prefill(IDS[:103])
-    assert counted[2:] == [3]
+    assert counted[2:] == [8]
 
 
 def test_a_cancelled_prefill_ends_between_chunks_and_keeps_what_is_done() -> None:
@@ -166,7 +191,7 @@ def test_a_cancelled_prefill_ends_between_chunks_and_keeps_what_is_done() -> Non
         kept.prefill(IDS, Control(cancelled=cancelled))
     assert calls == [lean_module.CHUNK]
     again, cold = kept.prefill(IDS), forward(make("Llama")).prefill(IDS)
-    assert sum(calls) == len(IDS), "the first chunk was computed twice"
+    assert sum(calls) == len(IDS) + -len(IDS) % 8, "the first chunk was computed twice"
     assert again is not None and cold is not None
     torch.testing.assert_close(again.logits, cold.logits, **NEAR)
 

@@ -41,6 +41,13 @@ def retrieval(root: Path) -> Retrieval:
     return Retrieval(Repository(root))
 
 
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is looked at again each time."""
+    monkeypatch.setattr("p2assist.generation.resolve._WALK_SECONDS", 0.0)
+    monkeypatch.setattr("p2assist.generation.retrieval._LOOK_SECONDS", 0.0)
+
+
 def test_what_is_like_the_code_at_the_cursor_is_found_and_shown_with_what_follows(
     retrieval: Retrieval,
 ) -> None:
@@ -64,27 +71,54 @@ def test_nothing_is_like_code_of_other_words(retrieval: Retrieval) -> None:
     assert retrieval.like("", "shop/receipts.py", most=3) == []
 
 
-def test_a_changed_file_is_read_again_and_an_unsaved_one_stands_for_it(
-    retrieval: Retrieval, root: Path
-) -> None:
+@pytest.mark.usefixtures("later")
+def test_a_changed_file_is_read_again(retrieval: Retrieval, root: Path) -> None:
     retrieval.like(NEAR, "shop/receipts.py", most=3)
     changed = ORDER.replace("balance", "account_balance") + "# more\n"
     (root / "shop/order.py").write_text(changed)
     texts = [match.text for match in retrieval.like(NEAR, "shop/receipts.py", most=3)]
     assert any("account_balance" in text for text in texts)
-    overlay = {"shop/order.py": ORDER.replace("balance", "unsaved_balance")}
-    found = retrieval.like(NEAR, "shop/receipts.py", most=3, overlay=overlay)
-    assert any("unsaved_balance" in match.text for match in found)
-    assert not any("account_balance" in match.text for match in found)
 
 
-def test_a_file_that_is_gone_is_forgotten_though_nobody_asked_meanwhile(
-    retrieval: Retrieval, root: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_unsaved_file_stands_for_the_saved_one_at_once_and_only_while_it_is_given(
+    retrieval: Retrieval,
 ) -> None:
+    def shown(overlay: dict[str, str]) -> str:
+        found = retrieval.like(NEAR, "shop/receipts.py", most=3, overlay=overlay)
+        return "".join(match.text for match in found if match.path == "shop/order.py")
+
+    assert "customer.balance" in shown({})
+    assert "unsaved_one" in shown({"shop/order.py": ORDER.replace("balance", "unsaved_one")})
+    assert "unsaved_two" in shown({"shop/order.py": ORDER.replace("balance", "unsaved_two")})
+    assert "customer.balance" in shown({})
+    new = retrieval.like(NEAR, "shop/receipts.py", most=9, overlay={"shop/new.py": ORDER + "x\n"})
+    assert "shop/new.py" in {match.path for match in new}
+    assert "shop/new.py" not in {
+        match.path for match in retrieval.like(NEAR, "shop/receipts.py", most=9)
+    }
+
+
+def test_files_are_looked_at_seldom_and_in_parts(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("p2assist.generation.retrieval._NEW_CHARACTERS", 10)
+    repository, looks = Repository(root), []
+    stamp = repository.stamp
+    monkeypatch.setattr(repository, "stamp", lambda path: looks.append(path) or stamp(path))
+    retrieval = Retrieval(repository)
+    for _ in range(6):
+        found = retrieval.like(NEAR, "shop/receipts.py", most=3)
+    assert {match.path for match in found} == {"shop/order.py", "far/away/order.py"}
+    files = {"shop/order.py", "shop/views.py", "far/away/order.py"}
+    assert set(looks) == files and len(looks) == 2 * len(files)  # by the stamp, and to be read
+    assert looks[0].startswith("shop/")
+
+
+@pytest.mark.usefixtures("later")
+def test_a_file_that_is_gone_is_forgotten(retrieval: Retrieval, root: Path) -> None:
     assert retrieval.like(NEAR, "shop/receipts.py", most=3)
     (root / "shop/order.py").unlink()
     (root / "far/away/order.py").unlink()
-    monkeypatch.setattr("p2assist.generation.resolve._WALK_SECONDS", 0.0)
     assert retrieval.like(NEAR, "shop/receipts.py", most=3) == []
 
 

@@ -193,6 +193,20 @@ def test_a_stub_that_tests_fail_on_is_gained(
     assert (report.passed, report.total) == (2, 2)
 
 
+def test_what_the_file_or_the_editor_uses_already_is_no_reason_to_refuse(tmp_path: Path) -> None:
+    lib = LIB + "\n\nimport inspect\n\n\ndef doc():\n    return inspect.getdoc(int)\n"
+    config = settings(write(tmp_path / "repo", FILES | {"lib.py": lib}))
+    known = impact.build(config)
+    half = lib.replace("return x * 2", "return (<>")
+    typed = lib.replace("return x * 2", "eval('1')\n    return <>")
+    with WarmTester(config, known, overlay=GreenTree(config, known)) as tester:
+        assert tester.test(task(config, known, half), "x * 2)").passes_all
+        assert tester.test(task(config, known, typed), "x * 2").passes_all
+        refused = tester.test(task(config, known, typed), "x * 2 if vars() else 0")
+        assert refused.reason == "refused: it newly uses vars()"
+        assert tester.test(task(config, known, half), "eval('8'))").reason.startswith("refused")
+
+
 def test_contents_are_whole_or_not_there(mapped: tuple[Config, ImpactMap]) -> None:
     config, known = mapped
     kept = Contents(config)
