@@ -4,9 +4,9 @@ On five packages, from their source distributions (subjects.py):
 
 agreement   the model's own candidates (>= 2,000) and mutants (>= 500) against plain pytest on a
             copy of the tree: each covering test's outcome. What disagrees is printed, both are
-            asked once more, and it counts unless they then agree. The plain run is of the whole
-            suite, of humanize for one candidate in four; more-itertools takes 17 s a plain run: its
-            share is small, and its plain runs are of the covering tests.
+            asked again a few times, and it counts unless they agree once. The plain run is of the
+            whole suite, of humanize for one candidate in four; more-itertools takes 17 s a plain
+            run: its share is small, and its plain runs are of the covering tests.
 speed       plain pytest and p2assist in turn, on candidates that run: medians by package.
 attacks     hostile candidates (benchmarks/attacks), as root and as a plain user.
 soak        20,000 candidates, all different, in one server.
@@ -18,7 +18,7 @@ was interrupted goes on where it was, `--fresh` begins all but the plain runs an
 
 Progress goes to stderr, details too; the last line of stdout is one JSON object with `candidates`,
 `mutants`, `disagreements`, `unstable` (disagreements that did not come back), `refused`, `missed`
-(candidates that changed a test which does not cover them), `levels`, `speedup_full`,
+(candidates that changed a test, run alone, which does not cover them), `levels`, `speedup_full`,
 `speedup_covering`, `packages`, `verdicts_per_second`, `first_outcome_p50_ms`, `verdict_p50_ms`,
 `attacks_tried`, `attacks_succeeded`, `attacks` (by user), `forgeries_tried`, `forgeries_succeeded`,
 and the `soak_...` figures with `leftovers`. Parts that were not run leave theirs out.

@@ -12,9 +12,9 @@ from p2assist.generation.lean import LeanForward
 from p2assist.generation.loading import adapted
 from p2assist.generation.weights import fits, lean_weights
 
-MEMORY = 256 << 20
-"""Bytes of keys and values that a forward keeps between prompts: some 25 documents of the embedded
-model's, 5 of a model of half a billion parameters with 2048 tokens each."""
+MEMORY = 128 << 20
+"""Bytes of keys and values that a forward keeps between prompts: in bfloat16, 20 documents of 2048
+tokens of the embedded model's, 5 of a model of half a billion parameters."""
 
 _SMALL = 30_000_000
 """Parameters below which a decoding step is too short to share: with two threads on two busy cores

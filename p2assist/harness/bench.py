@@ -29,7 +29,7 @@ from p2assist.harness.verdicts import Verdicts
 
 NO_TEST = "no covering test"
 _SLOWER = 5  # how many times its baseline a suite may take beyond the configured timeout
-_CPU_FLOOR = 5.0  # seconds of processor time for starting pytest on a slow machine
+_CPU_SHARE = 0.25  # of the configured timeout: processor time for starting pytest, whatever it runs
 _CPU_SLOWER = 10  # how many times its baseline a suite may compute
 
 
@@ -160,14 +160,15 @@ class Bench:
             key=lambda node_id: order.get(node_id, len(order)),
         )
         baseline = sum(known[node_id].seconds for node_id in wanted if node_id in known)
-        timeout = max(self.config.team.harness.timeout, _SLOWER * baseline)
+        limit = self.config.team.harness.timeout
+        timeout = max(limit, _SLOWER * baseline)
         return Job(
             task=task,
             files=files,
             meaning=meaning,
             wanted=tuple(wanted),
             timeout=timeout,
-            cpu=math.ceil(min(timeout, _CPU_FLOOR + _CPU_SLOWER * baseline)),
+            cpu=math.ceil(min(timeout, _CPU_SHARE * limit + _CPU_SLOWER * baseline)),
         )
 
     def _run(self, level: Level, job: Job, course: Course, share: bool) -> TestReport:

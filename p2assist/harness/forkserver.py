@@ -237,7 +237,7 @@ class Server:
             os._exit(0)
         for function, code in swaps:
             function.__code__ = code
-        self._base = None
+        del swaps
         linecache.clearcache()
         importlib.invalidate_caches()
         self._choose(request, send)

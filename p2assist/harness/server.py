@@ -253,9 +253,16 @@ class Door:
             if self._why:
                 raise UnfitError(self._why)
             self._let_end(self._ready, time.monotonic() + _END)
-            while len(self._waiting) <= self._ready:
+            if not self._waiting:
                 self._waiting.append(self._spawn())
             return self._waiting.popleft()
+
+    def fill(self) -> None:
+        """Lets children come for the next candidates: when this one's is at work, because a
+        processor is what both need."""
+        with self._lock, suppress(UnfitError):
+            while not self._why and len(self._waiting) < self._ready:
+                self._waiting.append(self._spawn())
 
     def ends(self, cell: int) -> None:
         """A child's cell has nothing to do any more. cell: pidfd of its first process, which is
@@ -335,6 +342,7 @@ class Child:
             if not self._token:
                 return Ending("abort")
             self._ask(trial, nonce)
+            self._door.fill()
             deadline = time.monotonic() + trial.timeout
             return self._listen(transcript, nonce, deadline, stop)
         finally:

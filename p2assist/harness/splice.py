@@ -7,6 +7,7 @@ import re
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from p2assist.harness import sources
 from p2assist.harness.outline import Definition, Outline, outline
@@ -49,7 +50,7 @@ def splice(green: str, text: str, name: str) -> str | None:
     before = _top(chunks, place[0])
     made = [*there[:before], *carried, *there[before : place[0]], *rows, *there[place[1] :]]
     result = "\n".join(made)
-    return result if outline(result).whole else None
+    return result if _parses(result) else None
 
 
 def differing(green: str, text: str, name: str) -> list[str]:
@@ -72,6 +73,14 @@ def _alike(one: Definition | None, other: Definition | None) -> bool:
     if one is None or other is None:
         return False
     return (one.header, one.body) == (other.header, other.body)
+
+
+def _parses(text: str) -> bool:
+    try:
+        sources.parse(text)
+    except (SyntaxError, RecursionError, MemoryError):
+        return False
+    return True
 
 
 def _span(definition: Definition) -> tuple[int, int]:
@@ -115,12 +124,20 @@ def _chunks(text: str) -> Iterator[_Chunk]:
         while last > first and not rows[last].strip():
             last -= 1
         part = "\n".join(rows[first : last + 1])
-        try:
-            module = sources.parse(part)
-        except (SyntaxError, RecursionError, MemoryError):
-            continue
-        bound = frozenset(name for node in module.body for name in _bound(node))
-        yield _Chunk(first, last, part, bound, _names(module))
+        found = _names_of(part)
+        if found is not None:
+            yield _Chunk(first, last, part, *found)
+
+
+@lru_cache(maxsize=2048)
+def _names_of(part: str) -> tuple[frozenset[str], frozenset[str]] | None:
+    """What it binds, and what it uses; None where it does not parse. Remembered: most statements
+    are the same in every candidate, and at every key."""
+    try:
+        module = sources.parse(part)
+    except (SyntaxError, RecursionError, MemoryError):
+        return None
+    return frozenset(name for node in module.body for name in _bound(node)), _names(module)
 
 
 def _bound(node: ast.stmt) -> Iterator[str]:

@@ -21,7 +21,7 @@ from p2assist.harness.outcomes import OnTest, Transcript
 from p2assist.harness.sandbox import Box, Command, Ending, Files, Place, Stop
 
 _FIXED = (
-    *("-p", "no:cacheprovider", "--tb=no", "-q", "--no-header", "--no-summary"),
+    *("-p", "no:cacheprovider", "--tb=native", "-q", "--no-header", "--no-summary"),
     *("--continue-on-collection-errors", "--maxfail=0"),
 )
 PASSED_ON = ("LANG", "LC_ALL", "LC_CTYPE", "TZ")

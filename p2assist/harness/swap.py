@@ -22,6 +22,7 @@ import linecache
 import os
 import sys
 import warnings
+import weakref
 from contextlib import suppress
 from types import CodeType, FunctionType
 from typing import Any, Dict, Iterator, List, Set, Tuple
@@ -89,8 +90,9 @@ class Ran:
 
 
 class Base:
-    """What there is to be swapped: the functions that exist, and what is known of their files.
-    To be made when the tests have been collected."""
+    """What there is to be swapped: the functions that exist, weakly held, and what is known of
+    their files. To be made when the tests have been collected. A child keeps it: to let go of it
+    would write to most of what it shares with the server."""
 
     def __init__(self, root: str, ran: Ran) -> None:
         self.root = root
@@ -120,7 +122,7 @@ class Base:
             if kind is FunctionType:
                 file = self._file(thing.__code__.co_filename)
                 if file.startswith(self.root + "/"):
-                    self.functions.setdefault(file, []).append(thing)
+                    self.functions.setdefault(file, []).append(weakref.ref(thing))
             elif kind.__name__ in _ALL_TYPES:
                 code = _code_of(thing)
                 if code is not None:
@@ -171,7 +173,8 @@ class Known:
         """Notes where in the text everything stands that was made of it. Raises Unfit."""
         paths = {code: path for path, code in self.tree.items()}
         try:
-            self.functions = [(function, paths[function.__code__]) for function in functions]
+            alive = ((ref, ref()) for ref in functions)
+            self.functions = [(ref, paths[f.__code__]) for ref, f in alive if f is not None]
             self.ran = {paths[code] for code in ran}
             self.live = {paths[code] for code in live}
         except KeyError:
@@ -221,7 +224,8 @@ def plan(base: Base, file: str, content: bytes) -> List[Tuple[Any, CodeType]]:
     changed = {p for p in set(old) | set(new) if not _alike(old.get(p), new.get(p))}
     tops = _outermost({_common(path, old, new) for path in changed})
     _require_fit(tops, set(map(within, known.ran)), set(map(within, known.live)), old, new)
-    placed = [(function, within(path)) for function, path in known.functions]
+    alive = ((ref(), path) for ref, path in known.functions)
+    placed = [(function, within(path)) for function, path in alive if function is not None]
     return _exchange(placed, changed, new, isolated)
 
 
