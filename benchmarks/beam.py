@@ -38,7 +38,7 @@ from rich.console import Console
 from rich.progress import track
 from transformers import DynamicCache, GenerationConfig
 
-from benchmarks.packages import BOLTONS, PLACE, unpacked
+from benchmarks.packages import BOLTONS, PLACE, needed, unpacked
 from benchmarks.shapes import qwen_shape
 from p2assist.config import GenerationConfig as Settings
 from p2assist.experience import SpanKind, Task
@@ -254,6 +254,7 @@ def main() -> None:
     found: dict[str, Any] = {}
     with quiet():
         if given.plot:
+            needed("matplotlib")
             from benchmarks.growth import draw
 
             source = "\n".join((unpacked(BOLTONS) / file).read_text("utf-8") for file in FILES)

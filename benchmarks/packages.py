@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 import subprocess
 import sys
@@ -93,6 +94,14 @@ def bare(folder: Path) -> Path:
     python = folder / "bin" / "python"
     subprocess.run([python, "-m", "compileall", "-q", packages], check=True)
     return python
+
+
+def needed(*names: str) -> None:
+    """Installs, as constraints.txt pins them, those that cannot be imported here."""
+    missing = [name for name in names if importlib.util.find_spec(name) is None]
+    if missing:
+        pins = Path(__file__).parents[1] / "constraints.txt"
+        _pip(Path(sys.executable), "install", "-c", str(pins), *missing)
 
 
 def _fetch(package: Package, folder: Path) -> None:

@@ -55,14 +55,16 @@ class Subject:
         return kept(self.package, cache())
 
     def config(self, patience: int = 1) -> Config:
-        """Settings as a user of p2assist would have them. patience: times the limit of time."""
+        """Settings as a user of p2assist would have them. patience: times the limit of time; where
+        it is more than one, what computes may do so as long as plain pytest may."""
         limits = HarnessConfig(max_tests=MOST_TESTS, keep_verdicts=False)
+        cpu = limits.cpu if patience == 1 else limits.timeout
         return Config(
             root=self.root,
             team=TeamConfig(
                 tests=self.tests,
                 pytest_args=self.options,
-                harness=replace(limits, timeout=patience * limits.timeout),
+                harness=replace(limits, timeout=patience * limits.timeout, cpu=cpu),
             ),
             user=UserConfig(python=str(python())),
         )

@@ -30,11 +30,13 @@ _STRICT = ConfigDict(extra="forbid", frozen=True)
 @dataclass(config=_STRICT, kw_only=True)
 class HarnessConfig:
     """Limits of testing. timeout: seconds for one candidate's covering tests (the harness gives
-    slow suites more: see its docstring). memory_mb: address space of the test process. workers:
-    candidates tested at once, 0 for one a core. max_tests: tasks covered by more tests than this
-    are not practised. keep_verdicts: in the state folder, for the next time."""
+    slow suites more: see its docstring). cpu: seconds that they may compute, beyond ten times what
+    they took before: what hangs is not waited for. memory_mb: address space of the test process.
+    workers: candidates tested at once, 0 for one a core. max_tests: tasks covered by more tests
+    than this are not practised. keep_verdicts: in the state folder, for the next time."""
 
     timeout: float = 20.0
+    cpu: float = 1.0
     memory_mb: int = 4096
     workers: int = 0
     max_tests: int = 100
@@ -42,6 +44,7 @@ class HarnessConfig:
 
     def __post_init__(self) -> None:
         _need(self.timeout > 0, "harness.timeout", self.timeout, "above 0")
+        _need(self.cpu > 0, "harness.cpu", self.cpu, "above 0")
         _need(self.memory_mb >= 128, "harness.memory_mb", self.memory_mb, "at least 128")
         _need(self.workers >= 0, "harness.workers", self.workers, "at least 0")
         _need(self.max_tests >= 1, "harness.max_tests", self.max_tests, "at least 1")

@@ -29,15 +29,16 @@ from p2assist.harness.verdicts import Verdicts
 
 NO_TEST = "no covering test"
 _SLOWER = 5  # how many times its baseline a suite may take beyond the configured timeout
-_CPU_SHARE = 0.25  # of the configured timeout: processor time for starting pytest, whatever it runs
-_CPU_SLOWER = 10  # how many times its baseline a suite may compute
+_CPU_SLOWER = 10  # how many times its baseline a suite may compute beyond the configured limit
+_STARTING = 4.0  # seconds that pytest and imports may compute on a slow machine, besides
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """A candidate that has to be run. meaning: what two candidates share that do the same.
-    wanted: node ids in the order of the suite. order: in which they run, see suite.Run. timeout,
-    cpu: seconds."""
+    wanted: node ids in the order of the suite. order: in which they run, see suite.Run. timeout:
+    seconds. cpu: seconds that the tests may compute, whole ones as the kernel counts them;
+    starting_cpu: where pytest has to start first."""
 
     task: Task
     files: Files
@@ -46,6 +47,10 @@ class Job:
     timeout: float
     cpu: int
     order: str = ""
+
+    @property
+    def starting_cpu(self) -> int:
+        return math.ceil(min(self.timeout, self.cpu + _STARTING))
 
     @property
     def paths(self) -> list[str]:
@@ -160,15 +165,15 @@ class Bench:
             key=lambda node_id: order.get(node_id, len(order)),
         )
         baseline = sum(known[node_id].seconds for node_id in wanted if node_id in known)
-        limit = self.config.team.harness.timeout
-        timeout = max(limit, _SLOWER * baseline)
+        limits = self.config.team.harness
+        timeout = max(limits.timeout, _SLOWER * baseline)
         return Job(
             task=task,
             files=files,
             meaning=meaning,
             wanted=tuple(wanted),
             timeout=timeout,
-            cpu=math.ceil(min(timeout, _CPU_SHARE * limit + _CPU_SLOWER * baseline)),
+            cpu=max(1, round(min(timeout, limits.cpu + _CPU_SLOWER * baseline))),
         )
 
     def _run(self, level: Level, job: Job, course: Course, share: bool) -> TestReport:

@@ -36,7 +36,7 @@ class Plain:
             compiled=bench.compiled,
             options=bench.impact.options,
             timeout=job.timeout if left is None else min(job.timeout, left),
-            cpu=job.cpu,
+            cpu=job.starting_cpu,
         )
         transcript, ending = bench.suite.run(run, on_end=course.ended, stop=course)
         empty = TestReport(level=LEVEL, isolation=bench.suite.box.isolation.name)
@@ -46,8 +46,9 @@ class Plain:
 class SubprocessTester:
     """A Tester of the last level alone: slow, and the measure of the others.
 
-    A candidate may compute for 5 s and ten times what its tests took at baseline, and may take
-    `timeout` or five times the baseline, whichever is longer. What was not reported by then is
+    A candidate may compute for `cpu` and ten times what its tests took at baseline, here and where
+    the project is imported anew 4 s more; and may take `timeout` or five times the baseline,
+    whichever is longer. What was not reported by then is
     `timeout`; what was not reported at all, though the process ended, `crashed`. Candidates whose
     file has the same syntax tree share one run.
 

@@ -87,7 +87,7 @@ class Warm:
                 bench.suite.box.place(), paths=job.paths, options=bench.impact.options
             ),
             timeout=job.timeout if left is None else min(job.timeout, left),
-            cpu=job.cpu,
+            cpu=job.cpu if level == "swap" else job.starting_cpu,
         )
         ending = door.take().test(trial, transcript, nonce, stop=course.is_set)
         if transcript.status in _DOUBTFUL:
