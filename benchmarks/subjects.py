@@ -58,7 +58,7 @@ class Subject:
         """Settings as a user of p2assist would have them. patience: times the limit of time; where
         it is more than one, what computes may do so as long as plain pytest may."""
         limits = HarnessConfig(max_tests=MOST_TESTS, keep_verdicts=False)
-        cpu = limits.cpu if patience == 1 else limits.timeout
+        cpu = limits.cpu if patience == 1 else patience * limits.timeout
         return Config(
             root=self.root,
             team=TeamConfig(

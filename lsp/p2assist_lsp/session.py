@@ -218,11 +218,12 @@ class Session:
             run = asyncio.get_running_loop().run_in_executor
             await run(self._shared.pool, self.folder.cover, offer)
         verifier = self.folder.verifier
-        if offer.choices and verifier:
-            verifier.verify(offer, offer.ranked(value))
+        choices = offer.ranked(value)
+        if choices and verifier:
+            verifier.verify(offer, choices, hurry=asked.invoked or asked.every)
             if settings.show == "with evidence":
                 await self._evidence(offer, settings.patience / 1000, stop)
-        choices = offer.ranked(value)
+                choices = offer.ranked(value)
         if settings.hide_failing:
             choices = [choice for choice in choices if not choice.fails]
         if not (asked.invoked or asked.every):

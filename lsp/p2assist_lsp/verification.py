@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from p2assist.harness.tester import Tester
 
 _REMEMBERED = 2000  # reports
+PAUSE = 0.2  # seconds
 Changed = Callable[[Offer], None]
 _log = logging.getLogger(__name__)
 
@@ -35,10 +36,14 @@ class _Job:
 
 class Verifier:
     """Tests the offers of one folder in `workers` threads. A newer offer of a document stops what
-    is left of the older one. changed: told, from one of the threads, that an offer knows more."""
+    is left of the older one. changed: told, from one of the threads, that an offer knows more.
+    pause: seconds for which all but an offer's best wait: who types on asks again before that, and
+    needs the processor for it."""
 
-    def __init__(self, tester: Tester, changed: Changed, *, workers: int = 1) -> None:
-        self.tester, self._changed = tester, changed
+    def __init__(
+        self, tester: Tester, changed: Changed, *, workers: int = 1, pause: float = PAUSE
+    ) -> None:
+        self.tester, self._changed, self._pause = tester, changed, pause
         self._jobs: queue.PriorityQueue[_Job] = queue.PriorityQueue()
         self._age = itertools.count(0, -1)
         self._stops: dict[str, threading.Event] = {}
@@ -63,17 +68,32 @@ class Verifier:
             if report is not None:
                 choice.tested(report)
 
-    def verify(self, offer: Offer, order: Sequence[Choice], *, slot: str = "") -> None:
-        """Tests what is not tested yet, in this order. slot: what it takes the place of; the
-        document's last offer where it is ''."""
+    def verify(
+        self, offer: Offer, order: Sequence[Choice], *, slot: str = "", hurry: bool = False
+    ) -> None:
+        """Tests what is not tested yet, in this order, the best of which is shown. slot: what it
+        takes the place of; the document's last offer where it is ''. hurry: all are shown."""
         slot = slot or offer.uri
         self.forget(slot)
         stop = threading.Event()
         self._stops[slot] = stop
         age = next(self._age)
         waiting = [c for c in order if c.state in (State.WAITING, State.TESTING)]
-        for rank, choice in enumerate(waiting):
-            self._jobs.put(_Job(rank, age, offer, choice, stop))
+        jobs = [_Job(rank, age, offer, choice, stop) for rank, choice in enumerate(waiting)]
+        if hurry or not self._pause:
+            self._put(jobs)
+            return
+        siblings = [job for job in jobs if job.choice is not order[0]]
+        self._put([job for job in jobs if job.choice is order[0]])
+        if siblings:
+            later = threading.Timer(self._pause, self._put, [siblings])
+            later.daemon = True
+            later.start()
+
+    def _put(self, jobs: Sequence[_Job]) -> None:
+        for job in jobs:
+            if not job.stop.is_set():
+                self._jobs.put(job)
 
     def forget(self, slot: str) -> None:
         """Stops what is left there: of a document's last offer, for its URI."""

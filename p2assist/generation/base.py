@@ -10,11 +10,11 @@ from p2assist.generation.forward import Forward
 from p2assist.generation.general import GeneralForward
 from p2assist.generation.lean import LeanForward
 from p2assist.generation.loading import adapted
-from p2assist.generation.weights import fits, lean_weights
+from p2assist.generation.weights import Weights, fits, lean_weights
 
-MEMORY = 128 << 20
-"""Bytes of keys and values that a forward keeps between prompts: in bfloat16, 20 documents of 2048
-tokens of the embedded model's, 5 of a model of half a billion parameters."""
+MEMORY, _DOCUMENTS, _TOKENS = 256 << 20, 8, 2048
+"""Keys and values that a forward keeps between prompts: bytes at most, and where it is less so many
+documents of so many tokens (50 MB of the embedded model's; one of 7 billion parameters has two)."""
 
 _SMALL = 30_000_000
 """Parameters below which a decoding step is too short to share: with two threads on two busy cores
@@ -48,9 +48,15 @@ class BaseModel:
                 network, _ = adapted(network, adapter, model=self.model)
             return GeneralForward(network, memory=MEMORY)
         if adapter is None:
-            return LeanForward(self._weights, memory=MEMORY)
+            return LeanForward(self._weights, memory=_memory(self._weights))
         network, touched = adapted(
             self.network, adapter, model=self.model, weight=self._weights.weight
         )
         changed = {name: network.get_submodule(name).weight.detach() for name in touched}
-        return LeanForward(self._weights.changed(changed), memory=MEMORY)
+        weights = self._weights.changed(changed)
+        return LeanForward(weights, memory=_memory(weights))
+
+
+def _memory(weights: Weights) -> int:
+    token = len(weights.blocks) * 2 * weights.groups * weights.width * weights.kept.itemsize
+    return min(MEMORY, _DOCUMENTS * _TOKENS * token)

@@ -329,8 +329,14 @@ def test_loading_and_indexing_say_how_far_they_are(serve: Serve) -> None:
             states = [status.state for status in client.told["p2assist/status"]]
             assert states[-1] == "ready"
             assert {"loading", "indexing"} <= set(states)
-            kinds = [params.value["kind"] for params in client.told["$/progress"]]
-            assert kinds.count("begin") == kinds.count("end") == 2
+
+            def kinds() -> list[str]:
+                return [params.value["kind"] for params in client.told["$/progress"]]
+
+            async with asyncio.timeout(10.0):
+                while kinds().count("end") < 2:  # the last may come after the status
+                    await asyncio.sleep(0.01)
+            assert kinds().count("begin") == kinds().count("end") == 2
 
     asyncio.run(main())
 

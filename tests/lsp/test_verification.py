@@ -64,7 +64,7 @@ def changes():
 
 @pytest.fixture
 def verifier(tester, changes):
-    made = Verifier(tester, changes)
+    made = Verifier(tester, changes, pause=0.0)
     yield made
     made.close()
     tester.may.release(100)
@@ -86,6 +86,36 @@ def test_the_shown_one_first_and_each_is_told(verifier, tester, changes):
     changes.until(lambda: all(c.state is State.TESTED for c in made.choices))
     assert tester.asked == ["third", "shown", "bad"]
     assert [c.pass_rate for c in made.choices] == [1.0, 0.0, 1.0]
+
+
+def test_siblings_wait_for_a_pause_and_are_not_tested_where_the_user_types_on(
+    tester, changes, request
+):
+    verifier = Verifier(tester, changes, pause=0.05)
+    request.addfinalizer(verifier.close)
+    tester.may.release(9)
+    old, new = offer("old", "older"), offer("new", "newer")
+    verifier.verify(old, old.choices)
+    changes.until(lambda: old.choices[0].state is State.TESTED)
+    verifier.verify(new, new.choices)
+    changes.until(lambda: all(c.state is State.TESTED for c in new.choices))
+    assert tester.asked == ["old", "new", "newer"]
+    seen = offer("seen", "too")
+    verifier.verify(seen, seen.choices, hurry=True)
+    changes.until(lambda: all(c.state is State.TESTED for c in seen.choices))
+
+
+def test_siblings_of_a_known_best_wait_too(tester, changes, request):
+    verifier = Verifier(tester, changes, pause=60.0)
+    request.addfinalizer(verifier.close)
+    tester.may.release(9)
+    made = offer("known", "sibling")
+    verifier.test_now(made, made.choices[0])
+    verifier.verify(made, made.choices)
+    other = offer("other", uri="b")
+    verifier.verify(other, other.choices)
+    changes.until(lambda: other.choices[0].state is State.TESTED)
+    assert tester.asked == ["known", "other"]
 
 
 def test_a_newer_offer_of_the_document_stops_the_older(verifier, tester, changes):

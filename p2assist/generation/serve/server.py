@@ -21,6 +21,7 @@ from p2assist.experience import Candidate
 from p2assist.generation.generator import Generator
 from p2assist.generation.request import Control
 from p2assist.generation.serve import messages
+from p2assist.generation.serve.memory import give_back
 from p2assist.generation.serve.messages import (
     LONGEST,
     PROTOCOL,
@@ -48,6 +49,7 @@ from p2assist.generation.serve.place import Place
 
 _PATIENCE = 10.0  # seconds that a leaving process gives to what it is answering
 _LOOK = 1.0  # seconds between two looks at the clock
+_STILL = 1.0  # seconds without a request after which free memory goes back
 _SAY_SO = 0.05  # seconds of loading before it is told
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -92,12 +94,16 @@ class Server:
         _log.info("left after %d answers", self._answered)
 
     async def _until_idle(self, mine: int) -> None:
+        trimmed = 0
         while not self._leaving.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._leaving.wait(), min(_LOOK, self._idle / 4))
-            quiet = not self._busy and time.monotonic() - self._asked > self._idle
-            if quiet or not self._is_at(mine):
+            still = 0.0 if self._busy else time.monotonic() - self._asked
+            if still > self._idle or not self._is_at(mine):
                 self._leaving.set()
+            elif still > _STILL and self._answered != trimmed:
+                trimmed = self._answered
+                give_back()
 
     def _is_at(self, inode: int) -> bool:
         """Whether the socket is still this process's: folders of the run time get cleaned."""
