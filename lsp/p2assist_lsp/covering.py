@@ -14,8 +14,9 @@ _NAMES = re.compile(r"[ \t]*(?:async|def|class|@)")  # what covers these hangs o
 class Covering:
     """find: the tests of a task's place, by parsing the file: 10 ms for a thousand lines.
 
-    What covers a line hangs on the function that it is in, and on which line it is, not on how
-    much of it is written by now. Of each file the line that was asked of last is remembered.
+    What covers a line hangs on the function that it is in, which its indentation tells, and on
+    which line it is, not on how much of it is written by now. Of each file the line that was asked
+    of last is remembered.
     """
 
     def __init__(self, find: Callable[[Task], Tests]) -> None:
@@ -28,7 +29,8 @@ class Covering:
         after, _, below = task.suffix.partition("\n")
         if _NAMES.match(before + after):
             return self._find(task)
-        place = (state, above, below)
+        own = before + after
+        place = (state, above, below, own[: len(own) - len(own.lstrip())])
         known = self._last.get(task.path)
         if known is None or known[0] != place:
             known = self._last[task.path] = (place, self._find(task))

@@ -21,12 +21,27 @@ def evidence_at(
     Tests that fail, always, before any candidate are among them: they may be gained.
     """
     found = impact.evidence(path, text, line, line)
-    around = outline(text).around(line)
+    around = outline(text).around(line) or _going_on(text, line)
     if not found and around is not None:
         found = impact.evidence(path, text, around.begin, around.last)
         if not found or _is_new(impact, path, around):
             return tuple(_naming(root, impact, path, around.name))
     return tuple(test.covering for test in found)
+
+
+def _going_on(text: str, line: int) -> Definition | None:
+    """The function that an indented blank line behind its last one belongs to: what is written
+    there does."""
+    rows = text.split("\n")
+    row = rows[line - 1] if line <= len(rows) else ""
+    if row.strip():
+        return None
+    above = next((n for n in range(line - 1, 0, -1) if rows[n - 1].strip()), 0)
+    around = outline(text).around(above) if above else None
+    if around is None:
+        return None
+    head = rows[around.first - 1]
+    return around if len(row) > len(head) - len(head.lstrip()) else None
 
 
 def _is_new(impact: ImpactMap, path: str, function: Definition) -> bool:

@@ -25,7 +25,7 @@ def record(folder: Path) -> list[str]:
     with quickstart(folder) as project:
         arguments, places = screen_settings(folder / "home", project.root, project.command)
         terminal = Terminal(
-            [*arguments, "basket/pricing.py"],
+            [*arguments, "basket/items.py"],
             places | project.environment,
             folder=project.root,
             columns=COLUMNS,
@@ -38,13 +38,11 @@ def record(folder: Path) -> list[str]:
 
 
 def _tour(terminal: Terminal) -> Iterator[str]:
-    terminal.until("Prices of a basket")
+    terminal.until("What can be bought")
     terminal.until("p2 · pocket")  # the model is there, the tests are mapped
     yield terminal.capture()
-    # Line 17, `percent = 100` of pricing.discounted, is written anew.
-    terminal.type("9Gzt17GS", pace=0.1)
-    terminal.type("percent", pace=0.05)
-    terminal.until("percent = ")
+    # Line 33, `del self.counts[item]` of Basket.remove, is written anew.
+    terminal.type("15Gzt33GS", pace=0.1)
     yield terminal.capture()
     terminal.until("fails ")
     yield terminal.capture()

@@ -99,6 +99,23 @@ def names(task: Task) -> list[str]:
     return [test.node_id.partition("::")[2] for test in task.tests]
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "wanted"),
+    [
+        ("    return x * 2\n", "    y = x\n    <>\n", ["test_double"]),
+        ("    return x * 2\n", "    if x:\n        <>\n", ["test_double"]),
+        ("    return x * 2\n", "    return x * 2\n\n    <>\n", ["test_double"]),
+        ("    return x * 2\n", "    return x * 2\n<>\n", []),
+        ("        return 1\n", "        return 1\n\n    <>\n", []),  # of the class, not of size
+    ],
+)
+def test_an_indented_blank_line_behind_a_function_belongs_to_it(
+    mapped: tuple[Config, ImpactMap], old: str, new: str, wanted: list[str]
+) -> None:
+    config, known = mapped
+    assert names(task(config, known, LIB.replace(old, new))) == wanted
+
+
 def test_other_half_written_functions_do_no_harm(
     copied: tuple[Config, ImpactMap], made_tester: Made
 ) -> None:

@@ -32,6 +32,7 @@ def test_a_line_is_looked_up_once_while_it_is_typed():
     assert finding.of("def f():\n    return g(|)\n", path="b.py", state=1) == "3"
     assert finding.of("def f():\n    return g(1)\n|", state=1) == "4"  # another line
     assert finding.of("def h():\n    return g(1)\n|", state=1) == "5"  # another file by now
+    assert finding.of("def h():\n    return g(1)\n    |", state=1) == "6"  # in the function now
 
 
 def test_what_names_a_function_is_looked_up_at_every_key():
