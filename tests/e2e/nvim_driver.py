@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -163,16 +164,18 @@ class Neovim:
         return self.api.command_output("messages")
 
     def close(self) -> None:
-        if self.process.poll() is not None:
-            return
-        try:
-            self.api.command("qa!", async_=True)
-            self.process.wait(5)
-        except (subprocess.TimeoutExpired, OSError, EOFError):
-            self.process.kill()
-            self.process.wait()
+        if self.process.poll() is None:
+            try:
+                self.api.command("qa!", async_=True)
+                self.process.wait(5)
+            except (subprocess.TimeoutExpired, OSError, EOFError):
+                self.process.kill()
+                self.process.wait()
+        if "api" not in self.__dict__:
+            return  # it is closed
         with warnings.catch_warnings():  # pynvim leaves its socket to the garbage collector
             warnings.simplefilter("ignore", ResourceWarning)
-            self.api.close()
+            with suppress(OSError, EOFError):
+                self.api.close()
             del self.api
             gc.collect()

@@ -139,6 +139,7 @@ def test_a_part_is_taken_and_the_rest_is_not(editor, shop):
 def test_a_killed_server_comes_back_and_what_was_kept_stays(editor, shop):
     write_anew(editor, 17, "percent")
     spoken(editor)
+    time.sleep(0.3)  # a person sees it
     editor.type("<Esc>")
     wait(lambda: any(kind == "rejected" for _, kind in kept(shop)), "kept", patience=30)
     os.kill(server(editor), signal.SIGKILL)
