@@ -48,9 +48,9 @@ class SubprocessTester:
 
     A candidate may compute for `cpu` and ten times what its tests took at baseline, here and where
     the project is imported anew 4 s more; and may take `timeout` or five times the baseline,
-    whichever is longer. What was not reported by then is
-    `timeout`; what was not reported at all, though the process ended, `crashed`. Candidates whose
-    file has the same syntax tree share one run.
+    whichever is longer. What was not reported by then is `timeout`; what was not reported at all,
+    though the process ended, `crashed`. Candidates whose file has the same syntax tree share one
+    run.
 
     Raises IsolationError where nothing isolates, HarnessError where there is no interpreter.
     """

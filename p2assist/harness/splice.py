@@ -50,7 +50,7 @@ def splice(green: str, text: str, name: str) -> str | None:
     before = _top(chunks, place[0])
     made = [*there[:before], *carried, *there[before : place[0]], *rows, *there[place[1] :]]
     result = "\n".join(made)
-    return result if _parses(result) else None
+    return None if _tree(result) is None else result
 
 
 def differing(green: str, text: str, name: str) -> list[str]:
@@ -75,12 +75,12 @@ def _alike(one: Definition | None, other: Definition | None) -> bool:
     return (one.header, one.body) == (other.header, other.body)
 
 
-def _parses(text: str) -> bool:
+def _tree(text: str) -> ast.Module | None:
+    """None where it does not parse."""
     try:
-        sources.parse(text)
+        return sources.parse(text)
     except (SyntaxError, RecursionError, MemoryError):
-        return False
-    return True
+        return None
 
 
 def _span(definition: Definition) -> tuple[int, int]:
@@ -133,9 +133,8 @@ def _chunks(text: str) -> Iterator[_Chunk]:
 def _names_of(part: str) -> tuple[frozenset[str], frozenset[str]] | None:
     """What it binds, and what it uses; None where it does not parse. Remembered: most statements
     are the same in every candidate, and at every key."""
-    try:
-        module = sources.parse(part)
-    except (SyntaxError, RecursionError, MemoryError):
+    module = _tree(part)
+    if module is None:
         return None
     return frozenset(name for node in module.body for name in _bound(node)), _names(module)
 
@@ -157,7 +156,5 @@ def _names(node: ast.AST) -> frozenset[str]:
 
 def _used(rows: str) -> frozenset[str] | None:
     """The names that a function's text uses; None where it does not parse."""
-    try:
-        return _names(sources.parse(textwrap.dedent(rows)))
-    except (SyntaxError, RecursionError, MemoryError):
-        return None
+    module = _tree(textwrap.dedent(rows))
+    return None if module is None else _names(module)
