@@ -11,12 +11,15 @@ ratio_warm_cached   its time with the cache of all but the 4 new tokens / ours a
 floor_warm          ours at the next keystroke / our own forward of one sequence, 20 steps
 llama_cpp_ratio     llama.cpp's time at the next keystroke / ours. It has no beam search any more:
                     eight sequences of as many tokens, each continued greedily. null without it
-                    (make server-setup), and for the second model, which has no GGUF file
+                    (make server-setup), for the second model, which has no GGUF file, and where
+                    ours is on a GPU
 logprob_gap         mean of (our best beam's sum - generate's), nats
-keystroke_p50_ms, keystroke_p95_ms, peak_memory_mb      see benchmarks.keystrokes
+keystroke_p50_ms, keystroke_p95_ms, peak_memory_mb, peak_gpu_memory_mb
+                    see benchmarks.keystrokes
 
 Keys without a prefix are of the embedded model in its own type; fp32_ is the same in float32, and
-qwen_ the other model. The last line is one JSON object.
+qwen_ the other model. `device` says what it ran on: a GPU where torch sees one. The last line is
+one JSON object.
 """
 
 from __future__ import annotations
@@ -108,7 +111,8 @@ class Model:
     def past(self, ids: Sequence[int], beams: int = BEAMS) -> DynamicCache:
         """Transformers' cache of all but the new tokens, for each beam."""
         cache = DynamicCache(config=self.network.config)
-        self.network(input_ids=torch.tensor([ids[:-NEW]]), past_key_values=cache, use_cache=True)
+        known = torch.tensor([ids[:-NEW]], device=self.network.device)
+        self.network(input_ids=known, past_key_values=cache, use_cache=True)
         cache.batch_repeat_interleave(beams)
         return cache
 
@@ -122,9 +126,10 @@ class Model:
         scored: bool = False,
     ) -> float:
         """generate's best sum of log-probabilities where it is scored, 0 otherwise."""
+        given = torch.tensor([list(ids)], device=self.network.device)
         made = self.network.generate(
-            torch.tensor([list(ids)]),
-            attention_mask=torch.ones(1, len(ids), dtype=torch.long),
+            given,
+            attention_mask=torch.ones_like(given),
             generation_config=GenerationConfig(
                 num_beams=beams,
                 num_return_sequences=beams,
@@ -179,8 +184,12 @@ def prompts(generator: LocalGenerator, count: int) -> list[tuple[int, ...]]:
 
 
 def timed(work: Callable[[], object]) -> float:
+    """Seconds, until the GPU is done where there is one."""
+    wait = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
+    wait()
     start = time.perf_counter()
     work()
+    wait()
     return time.perf_counter() - start
 
 
@@ -189,7 +198,7 @@ def measure(name: str, dtype: Dtype, *, count: int, rounds: int, prompt: int = 0
     model = Model(name, dtype, prompt=prompt)
     places = prompts(model.generator, count)
     llama = None
-    if name == "pocket" and Path(LLAMA).exists():
+    if name == "pocket" and Path(LLAMA).exists() and not torch.cuda.is_available():
         exact = next(model.network.parameters()).dtype is torch.float32
         llama = Llama("f32" if exact else "bf16", model.threads)
     times: dict[str, list[float]] = {}
@@ -238,6 +247,7 @@ def session(name: str, dtype: Dtype, *, keys: int, prompt: int = 0) -> dict[str,
         "keystroke_p50_ms": told["p50_ms"],
         "keystroke_p95_ms": told["p95_ms"],
         "peak_memory_mb": told["peak_memory_mb"],
+        "peak_gpu_memory_mb": told["peak_gpu_memory_mb"],
     }
 
 
@@ -251,7 +261,8 @@ def main() -> None:
     parser.add_argument("--keys", type=int, default=300, help="of the typing sessions")
     parser.add_argument("--plot", type=Path, help="draw how cost grows, to this file")
     given = parser.parse_args()
-    found: dict[str, Any] = {}
+    gpu = torch.cuda.is_available()
+    found: dict[str, Any] = {"device": torch.cuda.get_device_name() if gpu else "cpu"}
     with quiet():
         if given.plot:
             needed("matplotlib")

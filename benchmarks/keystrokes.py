@@ -5,7 +5,7 @@ other, at intervals drawn once (log-normal, median 0.16 s, and a pause at the en
 key cancels the request of the one before it and asks for eight candidates of the line's rest, with
 a deadline of 0.25 s. The last line is one JSON object: p50_ms and p95_ms from the key to its
 candidates, of the keys that got any before the next; `answered`, their share; peak_memory_mb of
-the whole process.
+the whole process, peak_gpu_memory_mb of its tensors on a GPU.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+
+import torch
 
 from benchmarks.packages import BOLTONS, unpacked
 from p2assist.config import GenerationConfig
@@ -104,6 +106,7 @@ def main() -> None:
                 "p95_ms": round(statistics.quantiles(waits, n=20, method="inclusive")[-1], 1),
                 "answered": round(len(waits) / given.keys, 3),
                 "peak_memory_mb": round(_peak(), 1),
+                "peak_gpu_memory_mb": round(torch.cuda.max_memory_allocated() / 2**20, 1),
             }
         )
     )

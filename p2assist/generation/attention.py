@@ -1,7 +1,8 @@
-"""What tokens take from the keys and values behind them: exact, and rounded to bfloat16.
+"""What tokens take from the keys and values behind them: exact, of a few rows on a GPU, and rounded
+to bfloat16 on a processor.
 
 query: (groups, rows, width), scaled by nothing. keys, values: (groups, slots, width). The heads of
-a group stand as further rows of it, head by head: its keys are not repeated. Both give (groups,
+a group stand as further rows of it, head by head: its keys are not repeated. All give (groups,
 rows, width) in the query's type.
 """
 
@@ -11,6 +12,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own name for it
 
 _SLOTS = 64
+FEW = 32
+"""Tokens at a time for which a GPU's own kernels of attention have too little to do."""
 
 
 def padded(slots: int) -> int:
@@ -26,6 +29,20 @@ def exact(
     return F.scaled_dot_product_attention(
         query[None], keys[None], values[None], attn_mask=mask[None, None]
     )[0]
+
+
+def few(
+    query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor
+) -> torch.Tensor:
+    """As `exact` but that scores are rounded to the query's type. For a GPU and a few rows: of 8
+    beams over 2,048 keys an H200 takes 13 microseconds instead of 33 (cuDNN's kernel)."""
+    scores = torch.baddbmm(
+        mask.expand(len(query), *mask.shape),
+        query,
+        keys.transpose(1, 2),
+        alpha=query.shape[-1] ** -0.5,
+    )
+    return torch.bmm(torch.softmax(scores, -1), values)
 
 
 def rounded(

@@ -10,6 +10,7 @@ from p2assist.generation.forward import Forward
 from p2assist.generation.general import GeneralForward
 from p2assist.generation.lean import LeanForward
 from p2assist.generation.loading import adapted
+from p2assist.generation.recorded import RecordedForward
 from p2assist.generation.weights import Weights, fits, lean_weights
 
 MEMORY, _DOCUMENTS, _TOKENS = 256 << 20, 8, 2048
@@ -48,13 +49,17 @@ class BaseModel:
                 network, _ = adapted(network, adapter, model=self.model)
             return GeneralForward(network, memory=MEMORY)
         if adapter is None:
-            return LeanForward(self._weights, memory=_memory(self._weights))
+            return _lean(self._weights)
         network, touched = adapted(
             self.network, adapter, model=self.model, weight=self._weights.weight
         )
         changed = {name: network.get_submodule(name).weight.detach() for name in touched}
-        weights = self._weights.changed(changed)
-        return LeanForward(weights, memory=_memory(weights))
+        return _lean(self._weights.changed(changed))
+
+
+def _lean(weights: Weights) -> LeanForward:
+    kind = RecordedForward if weights.device.type == "cuda" else LeanForward
+    return kind(weights, memory=_memory(weights))
 
 
 def _memory(weights: Weights) -> int:

@@ -74,7 +74,7 @@ class BeamSearch:
         branches = prefilled.branch(beams, max_tokens)
         live = [_Live(0, (), b"", 0.0, lead.encode())]
         pool = _Pool(beams)
-        logits = prefilled.logits[None].clone()
+        logits = prefilled.logits[None]
         for step in range(max_tokens):
             control.check()
             ended, going = self._ranked(logits, live, columns, beams)
@@ -112,19 +112,20 @@ class BeamSearch:
         columns: tuple[torch.Tensor, torch.Tensor],
         beams: int,
     ) -> tuple[Found, Found]:
-        """The best continuations that end a text, and the best that do not. Overwrites logits."""
+        """The best continuations that end a text, and the best that do not."""
         stops, bias = columns
-        scores = torch.tensor([beam.score for beam in live], device=logits.device)
-        scores = (scores - logits.logsumexp(-1))[:, None]
+        scores = torch.tensor([beam.score for beam in live], device=logits.device)[:, None]
+        logprobs = logits.log_softmax(-1)
         for row, beam in enumerate(live):
             if beam.lead:
-                self._confine(logits[row], beam.lead)
-        ended = _best(logits[:, stops] + scores, beams)
+                self._confine(logprobs[row], beam.lead)
+        ended = _best(logprobs[:, stops] + scores, beams, stops.expand(len(live), -1))
         # Of each row first: no row has more than all of the best, and rows are small to sort.
-        best = logits.add_(bias).topk(min(2 * beams, logits.shape[1]))
-        return [(s, r, int(stops[t])) for s, r, t in ended], _best(
-            best.values + scores, 2 * beams, best.indices
-        )
+        best = logprobs.add_(bias).topk(min(2 * beams, logits.shape[1]))
+        going = _best(best.values + scores, 2 * beams, best.indices)
+        # As one: a GPU is waited for once.
+        found = [(s, int(r), int(t)) for s, r, t in torch.cat([ended, going]).tolist()]
+        return _possible(found[: len(ended)]), _possible(found[len(ended) :])
 
     def _confine(self, row: torch.Tensor, lead: bytes) -> None:
         """Leave in the row only tokens that begin with lead or that lead begins with."""
@@ -197,13 +198,16 @@ class _Pool:
         return sorted(self._best.values(), reverse=True)[self._wanted - 1] >= live
 
 
-def _best(totals: torch.Tensor, count: int, tokens: torch.Tensor | None = None) -> Found:
-    """The highest entries of (rows, columns), none of -inf.
+def _best(totals: torch.Tensor, count: int, tokens: torch.Tensor) -> torch.Tensor:
+    """The highest entries of (rows, columns) as (entries, 3): sum, row, token; best first.
 
-    tokens: (rows, columns), the tokens that the entries are of; without it the columns are.
+    tokens: (rows, columns), the tokens that the entries are of.
     """
-    width = totals.shape[1]
     values, places = totals.flatten().topk(min(count, totals.numel()))
-    named = places % width if tokens is None else tokens.flatten()[places]
-    rows = zip(values.tolist(), (places // width).tolist(), named.tolist(), strict=True)
-    return [entry for entry in rows if entry[0] > float("-inf")]
+    rows, named = places // totals.shape[1], tokens.flatten()[places]
+    # As float32, which holds every token's number exactly: no vocabulary has 16 million.
+    return torch.stack([values, rows.to(values), named.to(values)], 1)
+
+
+def _possible(found: Found) -> Found:
+    return [entry for entry in found if entry[0] > float("-inf")]

@@ -13,9 +13,11 @@ import torch
 
 from p2assist.generation.request import FREE, Control
 
-CHUNK = 64
-"""Tokens that are prefilled between two looks at the control: they cost about what a decoding step
-of eight beams costs, and are enough for the products to be efficient."""
+
+def chunk_size(device: torch.device) -> int:
+    """Tokens that are prefilled between two looks at the control: they cost a processor about what
+    a decoding step of eight beams costs, and are enough for its products to be efficient."""
+    return 64 if device.type == "cpu" else 1024
 
 
 class Branches(Protocol):
@@ -25,8 +27,8 @@ class Branches(Protocol):
         """Logits (rows, vocabulary), float32, of what follows each token.
 
         parents: for each token the row of the last step that it goes on from (0 in the first
-        step: the prompt). Rows that no token names are dropped. The result is the caller's to
-        write into, until the next step.
+        step: the prompt). Rows that no token names are dropped. The result is good until the next
+        step.
         """
         ...
 

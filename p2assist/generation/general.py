@@ -11,7 +11,7 @@ import torch
 from transformers import DynamicCache
 
 from p2assist.generation.cache import PrefixCache
-from p2assist.generation.forward import CHUNK
+from p2assist.generation.forward import chunk_size
 from p2assist.generation.request import FREE, Control
 from p2assist.generation.tails import fork, plain, select
 
@@ -61,7 +61,7 @@ class GeneralForward:
         try:
             while done < len(ids) and not control.expired:
                 control.check()
-                chunk = tokens[:, done : done + CHUNK]
+                chunk = tokens[:, done : done + chunk_size(self.device)]
                 logits = self.forward(chunk, past.states, logits_to_keep=1)
                 done += chunk.shape[1]
         finally:

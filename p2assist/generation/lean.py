@@ -16,7 +16,7 @@ import torch.nn.functional as F  # noqa: N812 - torch's own name for it
 
 from p2assist.generation import attention
 from p2assist.generation.cache import PrefixCache
-from p2assist.generation.forward import CHUNK
+from p2assist.generation.forward import chunk_size
 from p2assist.generation.request import FREE, Control
 from p2assist.generation.weights import Block, Weights
 
@@ -24,6 +24,7 @@ _GRAIN = 256  # slots: how coarsely buffers grow
 _ROWS = 8  # tokens of a prompt are computed by so many: oneDNN makes a kernel for each new shape
 _MOST_ROWS = 256  # tokens of answers that are scored at once
 Mask = tuple[torch.Tensor, torch.Tensor]  # added to scores: of all that is behind, of a window
+Slots = slice | torch.Tensor  # (rows,)
 
 
 class Keys:
@@ -83,7 +84,7 @@ class LeanForward:
         try:
             while done < len(ids) and not control.expired:
                 control.check()
-                new = min(CHUNK, len(ids) - done)
+                new = min(chunk_size(self.device), len(ids) - done)
                 hidden = self._chunk(keys, tokens[done : done + new])
                 done += new
         finally:
@@ -119,18 +120,36 @@ class LeanForward:
 
         turns: of the tokens' positions. mask: as `mask` makes it.
         """
+        where = slice(at, at + len(tokens))
+        return self.through(self.embed(tokens), keys.buffer, where, turns, mask, free=keys.length)
+
+    def embed(self, tokens: torch.Tensor) -> torch.Tensor:
+        return F.embedding(tokens, self.weights.embedding).to(self.weights.dtype)
+
+    def through(
+        self,
+        x: torch.Tensor,
+        buffer: torch.Tensor,
+        where: Slots,
+        turns: torch.Tensor,
+        mask: Mask,
+        *,
+        free: int = 0,
+        layers: slice = slice(None),
+    ) -> torch.Tensor:
+        """What some of the layers make of x, (rows, hidden), which may be written over. buffer: as
+        of Keys. free: slots that no mask hides but a window's."""
         weights = self.weights
         repeats = weights.heads // weights.groups
         if repeats > 1 and weights.exact:
             one = mask[0].repeat(repeats, 1)
             mask = one, one if mask[0] is mask[1] else mask[1].repeat(repeats, 1)
-        x = F.embedding(tokens, weights.embedding).to(weights.dtype)
-        for block, buffer in zip(weights.blocks, keys.buffer, strict=True):
+        for block, kept in zip(weights.blocks[layers], buffer[layers], strict=True):
             chosen = mask[1 if block.window else 0]
             qkv = block.qkv.linear(block.before(x))
-            free = 0 if block.window else keys.length
-            x = x + block.out.linear(self._attend(qkv, buffer, at, turns, chosen, free))
-            x = x + self._mlp(block, block.after(x))
+            shown = 0 if block.window else free
+            x = block.out.linear.onto(x, self._attend(qkv, kept, where, turns, chosen, shown))
+            x = block.down.linear.onto(x, self._widened(block, block.after(x)))
         return x
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
@@ -140,7 +159,7 @@ class LeanForward:
         self,
         qkv: torch.Tensor,
         buffer: torch.Tensor,
-        at: int,
+        where: Slots,
         turns: torch.Tensor,
         mask: torch.Tensor,
         free: int,
@@ -148,27 +167,29 @@ class LeanForward:
         """qkv: (rows, (heads + 2 groups) * width). buffer: one layer's. free: slots that no mask
         hides. Returns (rows, heads * width)."""
         rows, w = len(qkv), self.weights
-        end, turned = at + rows, w.heads + w.groups
+        turned = w.heads + w.groups
         qkv = qkv.view(rows, -1, w.width)
         pairs = torch.view_as_complex(qkv[:, :turned].float().view(rows, turned, -1, 2))
-        qk = torch.view_as_real(pairs * turns).flatten(-2).to(qkv.dtype)
-        buffer[0, :, at:end] = qk[:, w.heads :].transpose(0, 1)
-        buffer[1, :, at:end] = qkv[:, turned:].transpose(0, 1)
-        query = qk[:, : w.heads].view(rows, w.groups, -1, w.width).permute(1, 2, 0, 3)
+        qkv[:, :turned] = torch.view_as_real(pairs * turns).flatten(-2)
+        new = qkv[:, w.heads :].view(rows, 2, w.groups, w.width)
+        buffer[:, :, where] = new.permute(1, 2, 0, 3).to(buffer.dtype)
+        query = qkv[:, : w.heads].view(rows, w.groups, -1, w.width).permute(1, 2, 0, 3)
         query, seen = query.reshape(w.groups, -1, w.width), buffer[:, :, : mask.shape[1]]
-        if w.exact:
-            out = attention.exact(query, seen[0], seen[1], mask)
-        else:
+        if not w.exact:
             out = attention.rounded(query, seen[0], seen[1], mask, free)
+        elif rows <= attention.FEW and query.is_cuda:
+            out = attention.few(query, seen[0], seen[1], mask)
+        else:
+            out = attention.exact(query, seen[0], seen[1], mask)
         return out.view(w.groups, -1, rows, w.width).permute(2, 0, 1, 3).reshape(rows, -1)
 
     @staticmethod
-    def _mlp(block: Block, x: torch.Tensor) -> torch.Tensor:
+    def _widened(block: Block, x: torch.Tensor) -> torch.Tensor:
         y = block.up.linear(x)
-        if block.gated:
-            gate, up = y.chunk(2, -1)
-            return block.down.linear(block.act(gate) * up)
-        return block.down.linear(block.act(y))
+        if not block.gated:
+            return block.act(y)
+        gate, up = y.chunk(2, -1)
+        return block.act(gate) * up
 
 
 class LeanPrompt:
@@ -251,7 +272,8 @@ class LeanBranches:
             self._mask[:rows, self._start : at] = self._mask[both[0], self._start : at]
         self._mask[:rows, at:end].fill_diagonal_(0.0)
         position = self._start + self._depth
-        self._positions[at:end] = position
+        if self._window:
+            self._positions[at:end] = position
         hidden = forward.run(
             self._keys,
             both[1],

@@ -15,66 +15,11 @@ pytestmark = pytest.mark.model
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from p2assist.generation import lean as lean_module  # noqa: E402
+from p2assist.generation.forward import chunk_size  # noqa: E402
 from p2assist.generation.lean import LeanForward  # noqa: E402
 from p2assist.generation.weights import fits, lean_weights  # noqa: E402
 
-NEAR = {"rtol": 1e-4, "atol": 5e-5}
-IDS = [(7 * number * number + 3 * number) % 300 for number in range(150)]
-SCALED = {
-    "rope_type": "llama3",
-    "rope_theta": 1e4,
-    "factor": 8.0,
-    "low_freq_factor": 1.0,
-    "high_freq_factor": 4.0,
-    "original_max_position_embeddings": 64,
-}
-FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
-    "Llama": ("Llama", {}),
-    "Llama with biases, tied, scaled positions": (
-        "Llama",
-        {
-            "attention_bias": True,
-            "mlp_bias": True,
-            "tie_word_embeddings": True,
-            "rope_parameters": SCALED,
-        },
-    ),
-    "Llama without groups": ("Llama", {"num_key_value_heads": 8, "head_dim": 16}),
-    "Qwen2": ("Qwen2", {}),
-    "Qwen2, windows above the first layer": (
-        "Qwen2",
-        {"use_sliding_window": True, "sliding_window": 20, "max_window_layers": 1},
-    ),
-    "Mistral": ("Mistral", {"sliding_window": None}),
-    "Mistral, a window": ("Mistral", {"sliding_window": 24}),
-    "StarCoder2, a window": ("Starcoder2", {"sliding_window": 24}),
-}
-
-
-def make(family: str, **settings: Any) -> Any:
-    torch.manual_seed(0)
-    name, own = FAMILIES[family]
-    shape = {
-        "vocab_size": 300,
-        "hidden_size": 64,
-        "intermediate_size": 128,
-        "num_hidden_layers": 3,
-        "num_attention_heads": 8,
-        "num_key_value_heads": 2,
-        "max_position_embeddings": 512,
-        "initializer_range": 0.2,
-        "bos_token_id": None,
-        "eos_token_id": 0,
-        "pad_token_id": 0,
-    }
-    config = getattr(transformers, f"{name}Config")(**(shape | own | settings))
-    network = getattr(transformers, f"{name}ForCausalLM")(config).eval()
-    with torch.no_grad():
-        for weight in network.parameters():
-            if weight.dim() == 1:  # norms and biases, which start as ones and zeros
-                weight.uniform_(0.5, 1.5)
-    return network
+from .families import FAMILIES, IDS, NEAR, make  # noqa: E402
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -189,7 +134,7 @@ def test_a_cancelled_prefill_ends_between_chunks_and_keeps_what_is_done() -> Non
     kept.run = once  # type: ignore[method-assign]
     with pytest.raises(CancelledError):
         kept.prefill(IDS, Control(cancelled=cancelled))
-    assert calls == [lean_module.CHUNK]
+    assert calls == [chunk_size(torch.device("cpu"))]
     again, cold = kept.prefill(IDS), forward(make("Llama")).prefill(IDS)
     assert sum(calls) == len(IDS) + -len(IDS) % 8, "the first chunk was computed twice"
     assert again is not None and cold is not None
