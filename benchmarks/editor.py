@@ -9,8 +9,11 @@ ghost_p50_ms, ghost_p95_ms  from a key to its ghost text, the server's debounce 
 evidence_p50_ms             from a key to the evidence of what is shown, where the typist looks
 evidence_p95_ms             the same, at the slow end
 tested_share                of what was looked at, the share that the tests had spoken on within 3 s
-overhead_p95_ms             from a key to its ghost text with a model that takes no time and
-                            without debounce: what the server itself takes
+overhead_p50_ms, overhead_p95_ms
+                            from a request to its ghost text, at the server, with a model that takes
+                            no time and without debounce: what the server itself takes
+overhead_seen_p95_ms        the same as the typist sees it, from the key on: with the pipes, and two
+                            cores that the typist, the server and the tests share
 idle_rss_mb                 resident memory of the language server and the model process, afterwards
 idle_tests_mb               of the warm test server beside them
 idle_cpu_share              of one core, of all of them, while nobody types
@@ -113,8 +116,10 @@ async def measured(lines: int, idle: float, runtime: str) -> dict[str, object]:
         cold = await started(root, env, todo[0], **settings)
         warm = statistics.median([await started(root, env, todo[0], **settings) for _ in range(3)])
         seen, rest = await typed([P2ASSIST, "lsp"], root, env, todo, idle, **settings)
-        none = {"least": 0, "most": 0}
+        none, times = {"least": 0, "most": 0}, Path(runtime) / "times"
+        env |= {"P2ASSIST_TIMES": str(times)}
         alone, _ = await typed(MODELLESS, root, env, todo, debounce=none, **settings)
+        own = [float(line) for line in times.read_text().splitlines()]
     finally:
         subprocess.run([P2ASSIST, "serve", "--stop"], env=env, capture_output=True, check=False)
     return {
@@ -124,7 +129,9 @@ async def measured(lines: int, idle: float, runtime: str) -> dict[str, object]:
         "evidence_p95_ms": _p95(seen.evidence),
         "tested_share": round(len(seen.evidence) / seen.looked, 3),
         "answered": round(len(seen.ghosts) / seen.keys, 3),
-        "overhead_p95_ms": _p95(alone.ghosts),
+        "overhead_p50_ms": round(statistics.median(own), 1),
+        "overhead_p95_ms": _p95(own),
+        "overhead_seen_p95_ms": _p95(alone.ghosts),
         **rest,
         "start_ms": round(warm),
         "start_cold_ms": round(cold),

@@ -29,6 +29,7 @@ Ending = tuple[str, int, str]  # how ('exit', 'signal', 'timeout', 'abort', 'set
 
 _LENGTH = struct.Struct("=Q")
 _SETUP_FAILED = 125
+_NICE = 10  # below the editor, the model and whoever types
 _TICK = 0.1  # seconds between two counts of the processes where the kernel does not cap them
 
 
@@ -63,6 +64,7 @@ def _run(spec: Spec) -> Ending:
         child = os.fork()
         if child == 0:
             os.close(listen)
+            os.nice(_NICE)
             (_init if own_root else _become)(spec, report)
         for handle in (report, *spec["handles"]):
             os.close(handle)

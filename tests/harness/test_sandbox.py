@@ -162,6 +162,11 @@ def test_other_processes_cannot_be_signalled(box: Box) -> None:
     assert said(box, f"import os; os.kill({os.getpid()}, 0); print('reached')") == "OSError"
 
 
+def test_whoever_types_comes_first(box: Box) -> None:
+    assert int(said(box, "import os; print(os.nice(0))")) == min(19, os.nice(0) + 10)
+    assert said(box, "import os; print(os.nice(-5))") == "OSError"
+
+
 def test_no_way_out_by_system_calls(box: Box) -> None:
     escape = """
         import ctypes
