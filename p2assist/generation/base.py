@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import Any
 
+import torch
+
+from p2assist.generation import adapter as adapters
+from p2assist.generation import files, lora
 from p2assist.generation.forward import Forward
-from p2assist.generation.general import GeneralForward
+from p2assist.generation.hardware import Dtype, dtype_here
 from p2assist.generation.lean import LeanForward
-from p2assist.generation.loading import adapted
+from p2assist.generation.location import locate
+from p2assist.generation.pretrained import Pretrained
 from p2assist.generation.recorded import RecordedForward
-from p2assist.generation.weights import Weights, fits, lean_weights
+from p2assist.generation.weights import Weights
 
 MEMORY, _DOCUMENTS, _TOKENS = 256 << 20, 8, 2048
 """Keys and values that a forward keeps between prompts: bytes at most, and where it is less so many
@@ -23,38 +27,64 @@ _SMALL = 30_000_000
 
 
 class BaseModel:
-    """model: the name it was asked for. network: transformers' own; where the lean forward can
-    stand for it, its weights are gone to there and it is left without any (on the device 'meta').
-    lock: who decodes with any of its forwards holds it. threads: of torch's to decode with, 0 for
-    its own choice."""
+    """model: the name it was asked for. lock: who decodes with any of its forwards holds it.
+    threads: of torch's to decode with, 0 for its own choice."""
 
-    def __init__(self, network: Any, *, model: str) -> None:
+    def __init__(self, loaded: Pretrained, *, model: str) -> None:
         self.model = model
-        self.network = network
+        self.loaded = loaded
         self.lock = threading.Lock()
-        self.size = int(network.get_output_embeddings().weight.shape[0])
-        self.threads = 1 if sum(p.numel() for p in network.parameters()) < _SMALL else 0
-        self._weights = lean_weights(network) if fits(network) else None
-        if self._weights is not None:
-            network.to("meta")
+        self.threads = 1 if loaded.parameters < _SMALL else 0
+
+    @classmethod
+    def load(cls, model: str, *, dtype: Dtype = "auto") -> BaseModel:
+        """The model 'pocket', a folder, or a name on the Hugging Face hub.
+
+        Imports transformers only for what cannot be read without. Raises ModelError where the
+        model cannot be loaded.
+        """
+        place = Path(locate(model))
+        loaded = files.read(place, dtype_here(dtype)) if place.is_dir() else None
+        if loaded is None:
+            from p2assist.generation import loading
+
+            loaded = loading.load(model, dtype=dtype)
+        return cls(loaded, model=model)
 
     def forward(self, adapter: Path | None = None) -> Forward:
         """With a memory of its own; only the matrices that the adapter touches are there once more.
 
         Raises AdapterError where the adapter cannot be loaded.
         """
-        if self._weights is None:
-            network = self.network
-            if adapter is not None:
-                network, _ = adapted(network, adapter, model=self.model)
-            return GeneralForward(network, memory=MEMORY)
-        if adapter is None:
-            return _lean(self._weights)
-        network, touched = adapted(
-            self.network, adapter, model=self.model, weight=self._weights.weight
+        weights = self.loaded.weights
+        if weights is None:
+            return self._general(adapter)
+        if adapter is not None:
+            weights = weights.changed(self._merged(weights, adapter))
+        return _lean(weights)
+
+    def _general(self, adapter: Path | None) -> Forward:
+        from p2assist.generation.general import GeneralForward
+        from p2assist.generation.loading import adapted
+
+        network = self.loaded.network
+        if adapter is not None:
+            network, _ = adapted(network, adapter, model=self.model)
+        return GeneralForward(network, memory=MEMORY)
+
+    def _merged(self, weights: Weights, adapter: Path) -> dict[str, torch.Tensor]:
+        """The weights of the modules that the adapter touches, by name."""
+        adapters.check(
+            adapter, model=self.model, path=locate(self.model), shapes=self.loaded.shapes
         )
-        changed = {name: network.get_submodule(name).weight.detach() for name in touched}
-        return _lean(self._weights.changed(changed))
+        made = lora.merged(adapter, weights.weight)
+        if made is not None:
+            return made
+        from p2assist.generation.loading import adapted, skeleton
+
+        bare = skeleton(self.model, weights.kept)
+        network, touched = adapted(bare, adapter, model=self.model, weight=weights.weight)
+        return {name: network.get_submodule(name).weight.detach() for name in touched}
 
 
 def _lean(weights: Weights) -> LeanForward:

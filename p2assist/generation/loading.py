@@ -1,4 +1,5 @@
-"""A network and its tokenizer from the disk or the hub, and an adapter merged into it.
+"""A network and its tokenizer from the disk or the hub by transformers, and an adapter merged into
+it by peft: for what files.py and lora.py leave to them. Importing this takes a second.
 
 Only safetensors are loaded, and no code that comes with a model is ever run.
 """
@@ -10,21 +11,72 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from p2assist.errors import AdapterError, ModelError
 from p2assist.generation import adapter as adapters
+from p2assist.generation.architecture import Architecture
+from p2assist.generation.hardware import Dtype, device_here, dtype_here
 from p2assist.generation.location import locate
+from p2assist.generation.pretrained import Pretrained, end_tokens
+from p2assist.generation.rotary import complex_turns
+from p2assist.generation.weights import Weights, lean_weights
 
-Dtype = Literal["auto", "float32", "bfloat16"]
 # What transformers raises on files that are missing, damaged or of an unknown kind.
 _UNUSABLE = (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError)
+
+
+def load(model: str, *, dtype: Dtype = "auto") -> Pretrained:
+    """The model, as weights of the lean forward where that can stand for it. Raises ModelError."""
+    network, tokenizer = load_network(model, dtype=dtype)
+    weights = weights_of(network)
+    # Some have it under another name.
+    positions = getattr(network.config, "max_position_embeddings", 0)
+    config = network.config.to_dict() | {"max_position_embeddings": positions}
+    generation = network.generation_config
+    return Pretrained(
+        tokenizer=tokenizer,
+        config=config,
+        ends=end_tokens(config, generation.to_dict() if generation else {}),
+        size=int(network.get_output_embeddings().weight.shape[0]),
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        shapes=shapes_of(network),
+        weights=weights,
+        network=network if weights is None else None,
+    )
+
+
+def weights_of(network: Any) -> Weights | None:
+    """Copies of a network's weights; None where the lean forward cannot stand for it."""
+    architecture = Architecture.from_config(network.config.to_dict())
+    if architecture is None or not type(network).__name__.endswith("ForCausalLM"):
+        return None
+    return lean_weights(architecture, network.state_dict(), _turns(network))
+
+
+def _turns(network: Any) -> torch.Tensor:
+    """By the network's own module, so that every fixed scaling of positions comes along."""
+    device = network.device
+    with torch.no_grad():
+        numbers = torch.arange(network.config.max_position_embeddings, device=device)[None]
+        like = torch.empty(0, dtype=torch.float32, device=device)
+        cos, sin = network.model.rotary_emb(like, numbers)
+    half = cos.shape[-1] // 2
+    return complex_turns(cos[0, :, :half], sin[0, :, :half])
+
+
+def skeleton(model: str, dtype: torch.dtype) -> Any:
+    """The network without its weights (on the device 'meta'). Raises ModelError."""
+    with quiet():
+        config = _pretrained(AutoConfig, model, locate(model))
+        with torch.device("meta"):
+            return AutoModelForCausalLM.from_config(config, dtype=dtype).eval()
 
 
 def load_network(model: str, *, dtype: Dtype = "auto") -> tuple[Any, Any]:
@@ -40,9 +92,9 @@ def load_network(model: str, *, dtype: Dtype = "auto") -> tuple[Any, Any]:
         if backend is None:
             raise ModelError(f"the model {model!r} has no tokenizer.json: choose another model")
         network = _pretrained(
-            AutoModelForCausalLM, model, place, dtype=_dtype(dtype), use_safetensors=True
+            AutoModelForCausalLM, model, place, dtype=dtype_here(dtype), use_safetensors=True
         )
-    return network.to(_device()).eval(), backend
+    return network.to(device_here()).eval(), backend
 
 
 def shapes_of(network: Any) -> dict[str, tuple[int, ...]]:
@@ -122,19 +174,6 @@ def _unusable(model: str, error: Exception) -> ModelError:
         f"the model {model!r} cannot be loaded: {first}. Check the name; a model of the hub must "
         f"be fetched once (hf download {model}), in safetensors, and needs no code of its own"
     )
-
-
-def _device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def _dtype(wanted: Dtype) -> torch.dtype:
-    if wanted != "auto":
-        return torch.float32 if wanted == "float32" else torch.bfloat16
-    if torch.cuda.is_available():
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    native = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return torch.bfloat16 if native and native() else torch.float32
 
 
 @contextmanager

@@ -1,8 +1,11 @@
-"""A Generator over a model on this machine: any causal language model that transformers loads."""
+"""A Generator over a model on this machine: any causal language model that transformers loads.
+
+transformers itself is imported only for what the lean forward does not know (see base.py).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +19,7 @@ from p2assist.experience import Candidate, SpanKind, Task
 from p2assist.generation.base import BaseModel
 from p2assist.generation.beam import BeamSearch
 from p2assist.generation.fim import FimTemplate, template_for
-from p2assist.generation.loading import Dtype, load_network
+from p2assist.generation.hardware import Dtype
 from p2assist.generation.merge import mass, merge
 from p2assist.generation.prompt import PromptEncoder
 from p2assist.generation.request import FREE, Context, Control
@@ -75,16 +78,16 @@ class LocalGenerator:
         Raises ModelError where the model cannot be loaded, AdapterError where the adapter cannot.
         """
         config = config or GenerationConfig()
-        network, backend = load_network(model, dtype=dtype)
-        base = BaseModel(network, model=model)
-        asked = getattr(network.config, "p2assist_template", "")
-        template = template_for(backend.get_vocab(), model, asked=asked)
+        base = BaseModel.load(model, dtype=dtype)
+        loaded = base.loaded
+        asked = loaded.config.get("p2assist_template", "")
+        template = template_for(loaded.tokenizer.get_vocab(), model, asked=asked)
         if config.context_share is not None:
             template = replace(template, context_share=config.context_share)
         special = (*template.tokens, *template.ends)
-        vocabulary = Vocabulary(backend, size=base.size, special=special)
-        ends = _ends(network, vocabulary, template)
-        size = _prompt_size(network.config, template, config)
+        vocabulary = Vocabulary(loaded.tokenizer, size=loaded.size, special=special)
+        ends = tuple(dict.fromkeys((*vocabulary.known(template.ends), *loaded.ends)))
+        size = _prompt_size(loaded.config, template, config)
         encoder = PromptEncoder(vocabulary, template, size, ends, heals=True)
         return cls(base, vocabulary, encoder, config, adapter=adapter, adapter_name=adapter_name)
 
@@ -165,20 +168,11 @@ class LocalGenerator:
         )
 
 
-def _ends(network: Any, vocabulary: Vocabulary, template: FimTemplate) -> tuple[int, ...]:
-    """The template's end tokens and the model's own, each once, the template's first."""
-    own: set[int] = set()
-    for config in (network.config, network.generation_config):
-        ids = getattr(config, "eos_token_id", None)
-        own.update(ids if isinstance(ids, list | tuple) else [] if ids is None else [ids])
-    return tuple(dict.fromkeys((*vocabulary.known(template.ends), *sorted(own))))
-
-
-def _prompt_size(model: Any, template: FimTemplate, config: GenerationConfig) -> int:
+def _prompt_size(model: Mapping[str, Any], template: FimTemplate, config: GenerationConfig) -> int:
     """Tokens of a prompt. model: the model's own config, where `p2assist_context`, if it is
     there, says what it was trained on."""
-    positions = getattr(model, "max_position_embeddings", 0) or MOST_CONTEXT
-    trained = getattr(model, "p2assist_context", 0) or template.context
+    positions = model.get("max_position_embeddings") or MOST_CONTEXT
+    trained = model.get("p2assist_context") or template.context
     context = trained or min(positions, MOST_CONTEXT)
     size = config.max_prompt_tokens or context - config.max_tokens
     return max(min(size, positions - config.max_tokens), _LEAST_PROMPT)

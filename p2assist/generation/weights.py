@@ -1,23 +1,23 @@
-"""The weights of a Llama-like network as the lean forward wants them: fused and packed.
-
-Families: Llama (Code Llama, DeepSeek-Coder and the embedded model are Llamas), Qwen2, Mistral and
-StarCoder2. The architecture is read off transformers' own modules; what is in any way unlike them
-is left to the general forward.
-"""
+"""The weights of a Llama-like network as the lean forward wants them: fused and packed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own name for it
 
+from p2assist.generation.architecture import Architecture
 from p2assist.generation.linear import Linear, packs
 
-FAMILIES = frozenset({"llama", "qwen2", "mistral", "starcoder2"})
-_FIXED_TURNS = frozenset({"default", "linear", "llama3", "yarn"})  # the same at every length
+_ACT: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "silu": F.silu,
+    "gelu": F.gelu,
+    "gelu_pytorch_tanh": partial(F.gelu, approximate="tanh"),
+    "relu": F.relu,
+}
 Tensors = Mapping[str, torch.Tensor]
 
 
@@ -133,70 +133,61 @@ class Weights:
         return next(f for f in (*fused, self.head) if name in f.names).parts()[name]
 
 
-def fits(network: Any) -> bool:
-    """Whether the lean forward can stand for the network."""
-    config = network.config
-    turns = getattr(config, "rope_parameters", None) or {}
-    return (
-        config.model_type in FAMILIES
-        and turns.get("rope_type", "default") in _FIXED_TURNS
-        and turns.get("partial_rotary_factor", 1.0) in (None, 1.0)
-        and type(network).__name__.endswith("ForCausalLM")
-    )
+def lean_weights(architecture: Architecture, tensors: Tensors, turns: torch.Tensor) -> Weights:
+    """Copies of all that is kept.
 
-
-def lean_weights(network: Any) -> Weights:
-    """The network's weights, copied where they are fused or packed. See `fits`."""
-    config, model = network.config, network.model
-    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    weight = network.lm_head.weight
+    tensors: those that `architecture.tensors()` names, and 'lm_head.weight', all of one type and
+    on one device. turns: as Weights has them.
+    """
+    embedding = tensors["model.embed_tokens.weight"]
     return Weights(
-        embedding=model.embed_tokens.weight.detach().clone(),  # not a view of the whole file
-        blocks=tuple(_block(network, number, width) for number in range(len(model.layers))),
-        norm=_norm(model.norm),
-        head=_fuse(network, ("lm_head",)),
-        turns=_turns(model.rotary_emb, config.max_position_embeddings, weight.device),
-        heads=config.num_attention_heads,
-        groups=config.num_key_value_heads,
-        width=width,
+        embedding=embedding.detach().clone(),  # not a view of the whole file
+        blocks=tuple(_block(architecture, tensors, at) for at in range(architecture.layers)),
+        norm=_norm(architecture, tensors, "model.norm"),
+        head=_fuse(tensors, ("lm_head",)),
+        turns=turns,
+        heads=architecture.heads,
+        groups=architecture.groups,
+        width=architecture.width,
         # A processor's norms are no faster in bfloat16, only less exact; products are.
-        dtype=torch.float32 if weight.device.type == "cpu" else weight.dtype,
-        kept=weight.dtype,
+        dtype=torch.float32 if embedding.device.type == "cpu" else embedding.dtype,
+        kept=embedding.dtype,
     )
 
 
-def _block(network: Any, number: int, width: int) -> Block:
-    layer, config = network.model.layers[number], network.config
-    attention, mlp = f"model.layers.{number}.self_attn.", f"model.layers.{number}.mlp."
-    gated = hasattr(layer.mlp, "gate_proj")
-    up, down = (("gate_proj", "up_proj"), "down_proj") if gated else (("c_fc",), "c_proj")
-    turned = (config.num_attention_heads, config.num_key_value_heads, 0)
+def _block(architecture: Architecture, tensors: Tensors, layer: int) -> Block:
+    before, after = architecture.norms(layer)
+    products = architecture.products(layer)
     return Block(
-        before=_norm(layer.input_layernorm),
-        qkv=_fuse(network, [attention + part for part in ("q_proj", "k_proj", "v_proj")], turned),
-        out=_fuse(network, [attention + "o_proj"]),
-        after=_norm(layer.post_attention_layernorm),
-        up=_fuse(network, [mlp + part for part in up]),
-        down=_fuse(network, [mlp + down]),
-        act=layer.mlp.act_fn if gated else layer.mlp.act,
-        gated=gated,
-        window=_window(config, number),
+        before=_norm(architecture, tensors, before),
+        qkv=_fuse(tensors, products["qkv"], (architecture.heads, architecture.groups, 0)),
+        out=_fuse(tensors, products["out"]),
+        after=_norm(architecture, tensors, after),
+        up=_fuse(tensors, products["up"]),
+        down=_fuse(tensors, products["down"]),
+        act=_ACT[architecture.act],
+        gated=architecture.gated,
+        window=architecture.windows[layer],
     )
 
 
-def _fuse(network: Any, names: Any, heads: tuple[int, ...] | None = None) -> Fused:
-    modules = [network.get_submodule(name) for name in names]
-    heads = heads or (0,) * len(modules)
-    pairs = list(zip(modules, heads, strict=True))
-    weight = torch.cat([_paired(module.weight.detach(), count) for module, count in pairs])
-    bias = None
-    if modules[0].bias is not None:
-        bias = torch.cat([_paired(module.bias.detach(), count) for module, count in pairs])
-    packed = packs(weight.device)
-    if bias is not None and packed:
-        bias = bias.float()
-    sizes = tuple(len(module.weight) for module in modules)
-    return Fused(tuple(names), sizes, heads, Linear(weight, bias, packed=packed))
+def _fuse(tensors: Tensors, names: tuple[str, ...], heads: tuple[int, ...] = ()) -> Fused:
+    heads = heads or (0,) * len(names)
+    weight, sizes = _joined(tensors, names, heads, ".weight")
+    packed, bias = packs(weight.device), None
+    if names[0] + ".bias" in tensors:
+        bias, _ = _joined(tensors, names, heads, ".bias")
+        bias = bias.float() if packed else bias
+    return Fused(names, sizes, heads, Linear(weight, bias, packed=packed))
+
+
+def _joined(
+    tensors: Tensors, names: tuple[str, ...], heads: tuple[int, ...], kind: str
+) -> tuple[torch.Tensor, tuple[int, ...]]:
+    """(one tensor of all, how many rows each has)."""
+    pairs = zip(names, heads, strict=True)
+    parts = [_paired(tensors[name + kind].detach(), count) for name, count in pairs]
+    return torch.cat(parts), tuple(map(len, parts))
 
 
 def _paired(rows: torch.Tensor, heads: int) -> torch.Tensor:
@@ -215,26 +206,11 @@ def _apart(rows: torch.Tensor, heads: int) -> torch.Tensor:
     return pairs.transpose(1, 2).reshape(rows.shape)
 
 
-def _norm(module: Any) -> Norm:
-    bias = getattr(module, "bias", None)
-    eps = getattr(module, "variance_epsilon", None) or module.eps
-    weight = module.weight.detach()
+def _norm(architecture: Architecture, tensors: Tensors, name: str) -> Norm:
+    weight, bias = tensors[name + ".weight"].detach(), None
+    if name + ".bias" in tensors:
+        bias = tensors[name + ".bias"].detach()
     if weight.device.type == "cpu":
-        weight, bias = weight.float(), None if bias is None else bias.detach().float()
-    return Norm(weight, bias, eps)
-
-
-def _turns(rotary: Any, positions: int, device: torch.device) -> torch.Tensor:
-    """By the network's own module, so that every fixed scaling of positions comes along."""
-    with torch.no_grad():
-        numbers = torch.arange(positions, device=device)[None]
-        cos, sin = rotary(torch.empty(0, dtype=torch.float32, device=device), numbers)
-    half = cos.shape[-1] // 2
-    return torch.complex(cos[0, :, :half].float(), sin[0, :, :half].float())[:, None]
-
-
-def _window(config: Any, number: int) -> int:
-    kinds = getattr(config, "layer_types", None)
-    if kinds is not None and kinds[number] != "sliding_attention":
-        return 0
-    return getattr(config, "sliding_window", None) or 0
+        weight = weight.to(torch.float32, copy=True)
+        bias = None if bias is None else bias.to(torch.float32, copy=True)
+    return Norm(weight, bias, architecture.eps)

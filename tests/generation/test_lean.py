@@ -17,7 +17,7 @@ transformers = pytest.importorskip("transformers")
 
 from p2assist.generation.forward import chunk_size  # noqa: E402
 from p2assist.generation.lean import LeanForward  # noqa: E402
-from p2assist.generation.weights import fits, lean_weights  # noqa: E402
+from p2assist.generation.loading import weights_of  # noqa: E402
 
 from .families import FAMILIES, IDS, NEAR, make  # noqa: E402
 
@@ -28,8 +28,9 @@ def network(request: pytest.FixtureRequest, one_thread: None) -> Any:
 
 
 def forward(network: Any) -> LeanForward:
-    assert fits(network)
-    return LeanForward(lean_weights(network), memory=1 << 24)
+    weights = weights_of(network)
+    assert weights is not None
+    return LeanForward(weights, memory=1 << 24)
 
 
 def logits(network: Any, ids: list[int]) -> Any:
@@ -89,7 +90,8 @@ def test_a_prompt_that_goes_on_from_another_is_as_if_it_were_the_first(network: 
 
 def test_in_bfloat16_it_differs_by_its_rounding_alone(network: Any) -> None:
     """Prefilled in two parts, then by steps that change places, past a padded number of slots."""
-    weights = lean_weights(network.bfloat16())
+    weights = weights_of(network.bfloat16())
+    assert weights is not None
     network.float()  # of the rounded weights
     kept = LeanForward(weights, memory=1 << 24)
     kept.prefill(IDS[:50])
@@ -147,7 +149,8 @@ def test_a_deadline_that_has_passed_computes_nothing() -> None:
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
 def test_weights_come_back_as_they_were(network: Any, dtype: str) -> None:
-    made = lean_weights(network.to(getattr(torch, dtype)))
+    made = weights_of(network.to(getattr(torch, dtype)))
+    assert made is not None
     for name in ("model.layers.1.self_attn.q_proj", "model.layers.2.self_attn.v_proj", "lm_head"):
         assert torch.equal(made.weight(name), network.get_submodule(name).weight)
     network.float()
@@ -155,7 +158,6 @@ def test_weights_come_back_as_they_were(network: Any, dtype: str) -> None:
 
 def test_other_architectures_are_left_to_the_general_forward() -> None:
     config = transformers.GPT2Config(vocab_size=20, n_embd=8, n_layer=1, n_head=2, n_positions=16)
-    assert not fits(transformers.GPT2LMHeadModel(config))
-    assert not fits(
-        make("Llama", rope_parameters={"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0})
-    )
+    assert weights_of(transformers.GPT2LMHeadModel(config)) is None
+    dynamic = {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}
+    assert weights_of(make("Llama", rope_parameters=dynamic)) is None

@@ -11,8 +11,8 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from p2assist.generation.lean import LeanForward  # noqa: E402
+from p2assist.generation.loading import weights_of  # noqa: E402
 from p2assist.generation.recorded import RecordedForward, Work, record  # noqa: E402
-from p2assist.generation.weights import lean_weights  # noqa: E402
 
 from .families import FAMILIES, IDS, NEAR, make  # noqa: E402
 
@@ -52,7 +52,7 @@ def same(lean: LeanForward, recorded: RecordedForward, ids: list[int], **near: f
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_it_says_what_the_lean_forward_says(family: str) -> None:
-    weights, recorder = lean_weights(make(family)), Counted()
+    weights, recorder = weights_of(make(family)), Counted()
     lean = LeanForward(weights, memory=MEMORY)
     recorded = RecordedForward(weights, memory=MEMORY, recorder=recorder)
     for ids in IDS[:100], IDS[:105], IDS[:50], [*IDS[:100], 5, 6], IDS[40:], [*IDS[40:], 1, 2, 3]:
@@ -62,7 +62,7 @@ def test_it_says_what_the_lean_forward_says(family: str) -> None:
 
 
 def test_a_prompt_that_was_prefilled_elsewhere_since_is_read_again() -> None:
-    weights = lean_weights(make("Llama"))
+    weights = weights_of(make("Llama"))
     lean = LeanForward(weights, memory=MEMORY)
     recorded = RecordedForward(weights, memory=MEMORY, recorder=Counted())
     same(lean, recorded, IDS[:60], **NEAR)
@@ -71,7 +71,7 @@ def test_a_prompt_that_was_prefilled_elsewhere_since_is_read_again() -> None:
 
 
 def test_a_longer_text_gets_a_larger_room() -> None:
-    weights, recorder = lean_weights(make("Llama", max_position_embeddings=2048)), Counted()
+    weights, recorder = weights_of(make("Llama", max_position_embeddings=2048)), Counted()
     lean = LeanForward(weights, memory=MEMORY)
     recorded = RecordedForward(weights, memory=MEMORY, recorder=recorder)
     long = IDS * 5
@@ -81,7 +81,7 @@ def test_a_longer_text_gets_a_larger_room() -> None:
 
 
 def test_many_rows_are_not_recorded() -> None:
-    weights, recorder = lean_weights(make("Llama")), Counted()
+    weights, recorder = weights_of(make("Llama")), Counted()
     prompt = RecordedForward(weights, memory=MEMORY, recorder=recorder).prefill(IDS[:64])
     wanted = LeanForward(weights, memory=MEMORY).prefill(IDS[:64])
     assert prompt is not None and wanted is not None
@@ -95,7 +95,7 @@ def test_many_rows_are_not_recorded() -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_as_a_graph_it_says_the_same(family: str, dtype: str) -> None:
-    weights = lean_weights(make(family).to("cuda", getattr(torch, dtype)))
+    weights = weights_of(make(family).to("cuda", getattr(torch, dtype)))
     lean = LeanForward(weights, memory=MEMORY)
     recorded = RecordedForward(weights, memory=MEMORY, recorder=record)
     near = NEAR if dtype == "float32" else {"rtol": 2e-2, "atol": 2e-2}
