@@ -12,7 +12,7 @@ from p2assist.generation import files, lora
 from p2assist.generation.forward import Forward
 from p2assist.generation.hardware import Dtype, dtype_here
 from p2assist.generation.lean import LeanForward
-from p2assist.generation.location import locate
+from p2assist.generation.location import folder_of, locate
 from p2assist.generation.pretrained import Pretrained
 from p2assist.generation.recorded import RecordedForward
 from p2assist.generation.weights import Weights
@@ -43,8 +43,8 @@ class BaseModel:
         Imports transformers only for what cannot be read without. Raises ModelError where the
         model cannot be loaded.
         """
-        place = Path(locate(model))
-        loaded = files.read(place, dtype_here(dtype)) if place.is_dir() else None
+        folder = folder_of(model)
+        loaded = files.read(folder, dtype_here(dtype)) if folder else None
         if loaded is None:
             from p2assist.generation import loading
 

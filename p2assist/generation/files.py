@@ -70,6 +70,9 @@ _NEUTRAL = frozenset(
         "use_cache",
     }
 )
+_OFF = frozenset(
+    {"quantization_config", "rope_scaling", "use_mrope"}
+)  # known where they are not set
 _OF_SOME = {"layer_types": "qwen2", "attention_bias": "llama", "mlp_bias": "llama"}
 
 
@@ -112,13 +115,12 @@ def _read(folder: Path, dtype: torch.dtype) -> Pretrained | None:
 
 def _architecture(config: Mapping[str, Any]) -> Architecture | None:
     """None where the file leaves to transformers what a value is, or what it means."""
-    scaling = config.get("rope_scaling")
     turns = config.get("rope_parameters") or {}
     made = Architecture.from_config(config)
     if (
         made is None
-        or scaling
-        or config.keys() - _COMPUTING - _NEUTRAL - {"rope_scaling"}
+        or any(config.get(key) for key in _OFF)
+        or config.keys() - _COMPUTING - _NEUTRAL - _OFF
         or turns.keys() - {"rope_type", "rope_theta"}
         or made.rotary != "default"
         or not made.theta

@@ -16,6 +16,21 @@ def absolute(model: str) -> str:
     return str(folder.resolve()) if model != POCKET and folder.is_dir() else model
 
 
+def folder_of(model: str) -> Path | None:
+    """The folder that `locate` tells, or the newest copy of a hub model in the local cache; None
+    where there is none. Raises ModelError as `locate` does."""
+    place = locate(model)
+    if Path(place).is_dir():
+        return Path(place)
+    from huggingface_hub import try_to_load_from_cache
+
+    try:
+        found = try_to_load_from_cache(place, "config.json")
+    except ValueError:  # no name of the hub's
+        return None
+    return Path(found).parent if isinstance(found, str) else None
+
+
 def locate(model: str) -> str:
     """The folder, or the hub name, that transformers loads for the configured name.
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tokenizers import Tokenizer
 
 pytestmark = [
     pytest.mark.model,
@@ -23,11 +22,13 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from p2assist.generation import files, loading  # noqa: E402
+from p2assist.generation.base import BaseModel  # noqa: E402
 from p2assist.generation.linear import Linear  # noqa: E402
 from p2assist.generation.location import locate  # noqa: E402
 from p2assist.generation.pretrained import Pretrained  # noqa: E402
 
 from .families import FAMILIES, make  # noqa: E402
+from .qwen import save_qwen  # noqa: E402
 
 SCALED = "Llama with biases, tied, scaled positions"
 DTYPES = ["float32", "bfloat16"]
@@ -74,6 +75,9 @@ def saved(tmp_path: Path, tiny: Path) -> Callable[..., Path]:
     def save(family: str, shard: str = "5GB", **settings: Any) -> Path:
         folder = tmp_path / "saved"
         make(family, **settings).save_pretrained(folder, max_shard_size=shard)
+        if family.startswith("Qwen2"):
+            save_qwen(tiny, folder)
+            return folder
         for name in ("tokenizer.json", "tokenizer_config.json"):
             shutil.copy(tiny / name, folder)
         return folder
@@ -101,21 +105,12 @@ def test_the_embedded_model_is_the_one_that_transformers_loads(dtype: Any) -> No
     alike(direct, loading.load("pocket", dtype=dtype))
 
 
-# Transformers gives Qwen2 a tokenizer of its own, whatever the folder says.
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("family", [f for f in FAMILIES if f != SCALED])
 def test_every_family_is_the_one_that_transformers_loads(
-    saved: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, family: str, dtype: Any
+    saved: Callable[..., Path], family: str, dtype: Any
 ) -> None:
     folder = saved(family)
-    if family.startswith("Qwen2"):
-        backend = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        monkeypatch.setattr(files, "read_tokenizer", lambda *_: backend)
-        network, _ = loading.load_network(str(folder), dtype=dtype)
-        direct = files.read(folder, getattr(torch, dtype))
-        assert direct is not None
-        same(direct.weights, loading.weights_of(network))
-        return
     alike(files.read(folder, getattr(torch, dtype)), loading.load(str(folder), dtype=dtype))
 
 
@@ -140,7 +135,7 @@ def test_what_a_config_may_say_otherwise(
 @pytest.mark.parametrize(
     "changes",
     [
-        {"rope_parameters": "absent", "rope_theta": 500000.0, "rope_scaling": None},
+        {"rope_parameters": "absent", "rope_theta": 5e5, "rope_scaling": None, "use_mrope": False},
         {"rope_parameters": {"rope_theta": 5000}},
         {"head_dim": "absent", "attention_bias": "absent", "torch_dtype": "bfloat16"},
         {"p2assist_context": 64, "eos_token_id": None},
@@ -161,6 +156,7 @@ def test_older_spellings_of_a_config(edit: Callable[..., Path], changes: dict[st
         {"rope_parameters": "absent"},
         {"quantization_config": {"quant_method": "fp8"}},
         {"something_new": True},
+        {"use_mrope": True},
         {"hidden_act": "gelu_new"},
         {"model_type": "gemma"},
         {"tie_word_embeddings": "absent"},
@@ -180,6 +176,22 @@ def test_what_it_does_not_know_for_sure_is_left_to_transformers(
     edit: Callable[..., Path], changes: dict[str, Any]
 ) -> None:
     assert files.read(edit(**changes), torch.float32) is None
+
+
+def test_a_hub_model_is_read_from_the_local_cache(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    cache = tmp_path / "models--some--tiny"
+    shutil.copytree(tiny, cache / "snapshots" / "abc")
+    (cache / "refs").mkdir()
+    (cache / "refs" / "main").write_text("abc")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.delattr(loading, "load")
+    assert BaseModel.load("some/tiny").loaded.weights is not None
+    with pytest.raises(AttributeError):
+        BaseModel.load("some/other")
 
 
 def test_scaled_positions_are_left_to_transformers(saved: Callable[..., Path]) -> None:

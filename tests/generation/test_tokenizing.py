@@ -15,6 +15,8 @@ from p2assist.generation.tokenizing import read_tokenizer
 pytestmark = pytest.mark.model
 pytest.importorskip("transformers")
 
+from .qwen import save_qwen  # noqa: E402
+
 END = {"content": "<|endoftext|>", "single_word": False, "lstrip": False, "rstrip": False}
 FIRST = END | {"normalized": False, "special": True}
 
@@ -83,7 +85,68 @@ def test_what_transformers_may_change_is_left_to_it(
     assert read_tokenizer(edit(**changes), "llama") is None
 
 
-def test_a_family_with_a_tokenizer_of_its_own_is_left_to_transformers(tiny: Path) -> None:
+@pytest.fixture
+def qwen(tiny: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "qwen"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "qwen2"}')
+    return save_qwen(tiny, folder)
+
+
+def change(folder: Path, name: str, path: str, value: Any) -> None:
+    """Another value at the dotted path of a JSON file."""
+    state = json.loads((folder / name).read_text())
+    *way, last = path.split(".")
+    part = state
+    for key in way:
+        part = part[int(key) if key.isdecimal() else key]
+    part[last] = value
+    (folder / name).write_text(json.dumps(state))
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_qwen_has_a_tokenizer_of_its_own_that_is_what_its_file_says(qwen: Path, told: bool) -> None:
+    from transformers import AutoTokenizer
+
+    if told:  # as the files on the hub have it
+        added = json.loads((qwen / "tokenizer.json").read_text())["added_tokens"]
+        change(
+            qwen,
+            "tokenizer_config.json",
+            "added_tokens_decoder",
+            {str(token.pop("id")): token for token in added},
+        )
+        change(qwen, "tokenizer.json", "model.continuing_subword_prefix", None)
+        (qwen / "special_tokens_map.json").write_text("{}")
+    found, wanted = read_tokenizer(qwen, "qwen2"), AutoTokenizer.from_pretrained(qwen)
+    assert found is not None and type(wanted).__name__ == "Qwen2Tokenizer"
+    one, other = json.loads(found.to_str()), json.loads(wanted.backend_tokenizer.to_str())
+    for state in one, other:
+        del state["post_processor"]
+        state["model"]["continuing_subword_prefix"] = ""  # to have none is the same
+    assert one == other
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("normalizer", None),
+        ("pre_tokenizer.pretokenizers.0.pattern", {"Regex": "."}),
+        ("pre_tokenizer.pretokenizers.1.add_prefix_space", True),
+        ("model.ignore_merges", True),
+        ("model.unk_token", "!"),
+        ("added_tokens", []),
+        ("added_tokens.1.id", 1000),
+    ],
+)
+def test_another_splitting_than_qwens_is_left_to_transformers(
+    qwen: Path, path: str, value: Any
+) -> None:
+    change(qwen, "tokenizer.json", path, value)
+    assert read_tokenizer(qwen, "qwen2") is None
+
+
+def test_a_file_that_qwens_tokenizer_did_not_write_is_left_to_transformers(tiny: Path) -> None:
     assert read_tokenizer(tiny, "mistral") is not None
     assert read_tokenizer(tiny, "qwen2") is None
 
