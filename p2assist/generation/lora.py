@@ -69,6 +69,7 @@ def _plain(config: Mapping[str, Any]) -> bool:
         and config.get("task_type") in (None, "CAUSAL_LM")
         and isinstance(config.get("init_lora_weights", True), bool)  # others change the base too
         and type(config["r"]) is int
+        and config["r"] > 0
         and isinstance(config["target_modules"], list)
         and config.get("use_rslora", False) in (False, True)
     )

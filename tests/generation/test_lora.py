@@ -102,6 +102,7 @@ def test_an_adapter_of_the_embedded_model_in_bfloat16(tmp_path: Path, make_adapt
         {"target_modules": "all-linear"},
         {"target_modules": ["q_proj"]},
         {"r": 8},
+        {"r": 0},
         {"something_new": {"a": 1}},
     ],
     ids=str,
