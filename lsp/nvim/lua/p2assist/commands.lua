@@ -1,10 +1,10 @@
 --- :P2assist and what its words do.
 
 local client = require("p2assist.client")
+local engine = require("p2assist.engine")
 local log = require("p2assist.log")
 local rpc = require("p2assist.rpc")
 local status = require("p2assist.status")
-local suggest = require("p2assist.suggest")
 local trust = require("p2assist.trust")
 
 local M = {}
@@ -23,7 +23,7 @@ end
 
 --- What a command is about: the offer on this line, or the place of the cursor.
 local function subject(found)
-  local offer = suggest.last()
+  local offer = engine.current().last()
   local row = vim.api.nvim_win_get_cursor(0)[1] - 1
   if
     offer
@@ -80,13 +80,13 @@ function words.test()
 end
 
 function words.never()
-  local found, offer = running(), suggest.last()
+  local found, offer = running(), engine.current().last()
   if not found then
     return
   elseif not offer or offer.id == "" then
     return say("nothing was offered yet", vim.log.levels.WARN)
   end
-  suggest.hide()
+  engine.current().hide()
   rpc.command(found, "never", { id = offer.id })
   say("this text is not offered there again")
 end

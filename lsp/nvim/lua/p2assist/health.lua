@@ -52,11 +52,10 @@ local function servers()
   end
   for _, client in ipairs(clients) do
     local root = client.root_dir or client.config.root_dir
-    local provider = client.server_capabilities.inlineCompletionProvider
     health.ok(
       ("server for %s, positions in %s"):format(root or "single files", client.offset_encoding)
     )
-    if not provider then
+    if not native.is_offered(client) then
       health.error("it offers no inline completion", "is it p2assist? See setup{ cmd = ... }")
     end
     if not trust.is_trusted(root) then

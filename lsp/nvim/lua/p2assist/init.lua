@@ -3,24 +3,18 @@
 local client = require("p2assist.client")
 local commands = require("p2assist.commands")
 local config = require("p2assist.config")
+local engine = require("p2assist.engine")
 local ghost = require("p2assist.ghost")
 local keys = require("p2assist.keys")
-local native = require("p2assist.native")
 local rpc = require("p2assist.rpc")
 local status = require("p2assist.status")
-local suggest = require("p2assist.suggest")
 
 local M = {}
-
---- What offers completions: our ghost text, or Neovim's own.
-local function engine()
-  return config.values.ghost == "native" and native.is_available() and native or suggest
-end
 
 local function attach(client_id, buffer)
   client.attached(client_id, buffer)
   if config.values.ghost ~= "off" then
-    engine().attach(buffer)
+    engine.attach(buffer, vim.lsp.get_client_by_id(client_id))
     keys.map(buffer)
   end
   client.mention_trust(buffer)
@@ -28,7 +22,7 @@ end
 
 local function detach(buffer)
   if config.values.ghost ~= "off" then
-    engine().detach(buffer)
+    engine.current().detach(buffer)
     keys.unmap(buffer)
   end
 end
@@ -79,38 +73,38 @@ end
 --- Whether ghost text is shown at the cursor.
 ---@return boolean
 function M.visible()
-  return engine().visible()
+  return engine.current().visible()
 end
 
 --- Accepts all of the shown completion, its next word, its next line.
 ---@return boolean done false where nothing is shown
 function M.accept()
-  return engine().accept()
+  return engine.current().accept()
 end
 
 function M.accept_word()
-  return engine().accept_word()
+  return engine.current().accept_word()
 end
 
 function M.accept_line()
-  return engine().accept_line()
+  return engine.current().accept_line()
 end
 
 function M.next()
-  engine().cycle(1)
+  engine.current().cycle(1)
 end
 
 function M.previous()
-  engine().cycle(-1)
+  engine.current().cycle(-1)
 end
 
 function M.dismiss()
-  return engine().dismiss()
+  return engine.current().dismiss()
 end
 
 --- Asks for completions here, though "automatic" may be off.
 function M.invoke()
-  engine().invoke()
+  engine.current().invoke()
 end
 
 function M.why()

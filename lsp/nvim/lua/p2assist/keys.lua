@@ -18,6 +18,8 @@ local DESCRIPTIONS = {
 -- These work where nothing is offered, too.
 local ALWAYS = { invoke = true, why = true, next = true, previous = true }
 
+local others = {} ---@type table<string, fun(): string> name -> what its key did, last asked for
+
 --- What a key did before p2assist took it in a buffer: another mapping, or itself.
 local function before(key)
   local mapping = vim.fn.maparg(key, "i", false, true)
@@ -45,6 +47,16 @@ local function ready(name)
   return ALWAYS[name] or (vim.fn.pumvisible() == 0 and require("p2assist").visible())
 end
 
+--- Does what a key is for. The mapping may have been looked up before the letters typed just ahead
+--- of it were in the buffer: where nothing fits by now, the key does what it did before.
+---@param name string
+function M.press(name)
+  if require("p2assist")[name]() == false then
+    local keys = vim.api.nvim_replace_termcodes(others[name](), true, true, true)
+    vim.api.nvim_feedkeys(keys, "ni", false)
+  end
+end
+
 --- Maps the keys in a buffer.
 ---@param buffer integer
 function M.map(buffer)
@@ -55,7 +67,8 @@ function M.map(buffer)
       end)
       vim.keymap.set("i", key, function()
         if ready(name) then
-          return ("<Cmd>lua require('p2assist').%s()<CR>"):format(name)
+          others[name] = otherwise
+          return ("<Cmd>lua require('p2assist.keys').press('%s')<CR>"):format(name)
         end
         return otherwise()
       end, { buffer = buffer, expr = true, desc = "p2assist: " .. DESCRIPTIONS[name] })

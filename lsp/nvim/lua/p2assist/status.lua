@@ -1,8 +1,8 @@
 --- What the server says about itself, for the status line.
 
+local engine = require("p2assist.engine")
 local evidence = require("p2assist.evidence")
 local rpc = require("p2assist.rpc")
-local suggest = require("p2assist.suggest")
 
 local M = {}
 
@@ -58,7 +58,7 @@ end
 ---@param buffer? integer
 ---@return string text, string group highlight group
 function M.line(buffer)
-  local status, offer = M.of(buffer), suggest.last()
+  local status, offer = M.of(buffer), engine.current().last()
   local candidate = offer and evidence.of(offer.id)
   local parts = { status.state == "ready" and "p2" or "p2 " .. status.state }
   local adapter = status.adapter ~= vim.NIL and status.adapter or ""
