@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from pygls.uris import to_fs_path
 
@@ -340,9 +341,11 @@ class Editor:
 def _file(uri: str) -> Path:
     """The file of a document, or of the notebook of a cell; of what is no file, a name below no
     folder."""
-    scheme, _, rest = uri.partition(":")
-    if scheme in ("file", "vscode-notebook-cell"):
-        path = to_fs_path("file:" + rest.partition("#")[0])
+    if uri.startswith("vscode-notebook-cell:"):
+        # Over SSH or in a container the authority names the remote, which is where we are.
+        uri = "file://" + urlsplit(uri).path
+    if uri.startswith("file:"):
+        path = to_fs_path(uri.partition("#")[0])
         if path:
             return Path(path)
     return Path("/", uri.replace("/", "_"))

@@ -11,8 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from nvim_driver import ROOT
+from p2assist.config import load
+from p2assist.experience import Task
+from p2assist.replay.store import Store
 
+ROOT = Path(__file__).resolve().parents[2]
 P2ASSIST = Path(sys.executable).parent / "p2assist"
 
 
@@ -23,6 +26,20 @@ class Quickstart:
 
     root: Path
     environment: dict[str, str]
+
+    def kept(self) -> list[tuple[str, str]]:
+        """The candidates' texts with what was done with them, from the store."""
+        with Store.open(load(self.root).store_url) as store:
+            return sorted(
+                (experience.candidate.text, feedback.kind.value)
+                for experience in store.experiences()
+                for feedback in experience.feedback
+            )
+
+    def tasks(self, text: str) -> list[Task]:
+        """Where a candidate with such a text was offered, from the store."""
+        with Store.open(load(self.root).store_url) as store:
+            return [one.task for one in store.experiences() if one.candidate.text == text]
 
     @property
     def command(self) -> list[str]:

@@ -22,7 +22,6 @@ from quickstart import Quickstart, quickstart
 from p2assist.config import load
 from p2assist.learning.registry import Base, Manifest, Registry
 from p2assist.pocket import weights_path
-from p2assist.replay.store import Store
 
 pytestmark = [
     pytest.mark.e2e,
@@ -67,16 +66,6 @@ def until_ready(editor: Neovim) -> None:
     wait(lambda: editor.lua(STATE) == "ready", lambda: f"ready: {editor.lua(STATE)}", patience=120)
 
 
-def kept(project: Quickstart) -> list[tuple[str, str]]:
-    """The candidates' texts with what was done with them, from the store."""
-    with Store.open(load(project.root).store_url) as store:
-        return sorted(
-            (experience.candidate.text, feedback.kind.value)
-            for experience in store.experiences()
-            for feedback in experience.feedback
-        )
-
-
 def write_anew(editor: Neovim, line: int, beginning: str) -> str:
     """On a busy machine an answer can come too late to be shown: the last key is pressed again."""
     editor.type(f"<Esc>{line}GS{beginning}")
@@ -113,9 +102,9 @@ def test_the_store_holds_exactly_what_happened(editor, shop):
     line = f"        percent{first[:2]}{taken}".split("\n")
     wait(lambda: editor.lines()[16 : 16 + len(line)] == line, "accepted")
     editor.type("<Esc>:w<CR>")
-    wait(lambda: "accepted" in {kind for _, kind in kept(shop)}, "kept")
+    wait(lambda: "accepted" in {kind for _, kind in shop.kept()}, "kept")
     editor.close()
-    assert kept(shop) == sorted([(first, "rejected"), (taken, "accepted")])
+    assert shop.kept() == sorted([(first, "rejected"), (taken, "accepted")])
 
 
 @pytest.mark.parametrize(("version", "ghost"), [("0.12", "native")])
@@ -124,7 +113,7 @@ def test_what_neovims_own_ghost_text_became_is_kept(editor, shop):
     first = wait(editor.native_ghost, "Neovim's own ghost text", patience=60)
     time.sleep(0.3)  # a person sees it
     editor.type("<Esc>")  # rejected
-    wait(lambda: (first, "rejected") in kept(shop), "kept", patience=30)
+    wait(lambda: (first, "rejected") in shop.kept(), "kept", patience=30)
     editor.type(f"17GSpercent{first[:2]}")
     second = wait(editor.native_ghost, "another one", patience=60)
     assert second != first[2:], "rejected there is never offered there again"
@@ -134,8 +123,8 @@ def test_what_neovims_own_ghost_text_became_is_kept(editor, shop):
     wait(lambda: editor.lines()[16 : 16 + len(line)] == line, "accepted")
     editor.type("<Esc>:wq<CR>")
     editor.process.wait(20)
-    wait(lambda: "accepted" in {kind for _, kind in kept(shop)}, "kept", patience=30)
-    assert kept(shop) == sorted([(first, "rejected"), (second, "accepted")])
+    wait(lambda: "accepted" in {kind for _, kind in shop.kept()}, "kept", patience=30)
+    assert shop.kept() == sorted([(first, "rejected"), (second, "accepted")])
 
 
 @pytest.mark.parametrize(("keys", "kind"), [("<M-l>", "accepted"), ("", "rejected")])
@@ -145,8 +134,8 @@ def test_quitting_at_once_loses_nothing(editor, shop, keys, kind):
     time.sleep(0.3)  # a person sees it
     editor.type(f"{keys}<Esc>:wq<CR>")
     editor.process.wait(20)
-    wait(lambda: kept(shop), "kept", patience=30)  # the server ends after the editor
-    assert kept(shop) == [(ghost, kind)]
+    wait(lambda: shop.kept(), "kept", patience=30)  # the server ends after the editor
+    assert shop.kept() == [(ghost, kind)]
 
 
 def test_a_part_is_taken_and_the_rest_is_not(editor, shop):
@@ -161,8 +150,8 @@ def test_a_part_is_taken_and_the_rest_is_not(editor, shop):
     time.sleep(0.3)
     editor.type("<Esc>:wq<CR>")
     editor.process.wait(20)
-    wait(lambda: kept(shop), "kept", patience=30)
-    assert (ghost, "partially accepted") in kept(shop)
+    wait(lambda: shop.kept(), "kept", patience=30)
+    assert (ghost, "partially accepted") in shop.kept()
 
 
 def test_a_killed_server_comes_back_and_what_was_kept_stays(editor, shop):
@@ -170,12 +159,12 @@ def test_a_killed_server_comes_back_and_what_was_kept_stays(editor, shop):
     spoken(editor)
     time.sleep(0.3)  # a person sees it
     editor.type("<Esc>")
-    wait(lambda: any(kind == "rejected" for _, kind in kept(shop)), "kept", patience=30)
+    wait(lambda: any(kind == "rejected" for _, kind in shop.kept()), "kept", patience=30)
     os.kill(server(editor), signal.SIGKILL)
     wait(lambda: editor.lua(STATE) != "ready", "its end is noticed")
     until_ready(editor)
     write_anew(editor, 9, "re")
-    assert "rejected" in {kind for _, kind in kept(shop)}
+    assert "rejected" in {kind for _, kind in shop.kept()}
 
 
 def test_an_adapter_serves_after_reload(editor, shop, tmp_path):

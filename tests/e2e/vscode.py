@@ -47,6 +47,8 @@ SETTINGS: dict[str, Any] = {
     "chat.disableAIFeatures": True,
 }
 
+CELLS = ".cell-editor-container .view-lines"
+
 # Ghost text is split in tokens, and DOM order is not reading order.
 GHOST = """() => {
   const seen = [...document.querySelectorAll('[class*="ghost-text"]')]
@@ -179,6 +181,29 @@ class Window:
         page.wait_for_selector(f".tab[data-resource-name='{self.file.name}']")
         page.locator(".editor-instance .view-lines").first.click()
         self.press("Control+End")
+
+    @classmethod
+    def of_notebook(cls, page: Page, address: str, folder: Path, file: str) -> Window:
+        """With a notebook open in VS Code's own editor for it; no kernel is needed to type."""
+        window = cls.__new__(cls)
+        window.page, window.folder, window.file = page, folder, folder / file
+        page.set_default_timeout(2000 * PATIENCE)
+        query = urllib.parse.urlencode({"folder": str(folder)})
+        page.goto(f"{address}/?{query}", wait_until="domcontentloaded")
+        row = page.locator(f".explorer-folders-view .monaco-list-row[aria-label^='{file}']")
+        cells = page.locator(CELLS)
+        for _ in range(5):
+            row.dblclick()
+            with contextlib.suppress(AssertionError):
+                wait(cells.count, "cells", patience=8)
+                return window
+            # It was opened before that editor was known, as text.
+            page.locator(".tab.active").click(button="middle")  # closes it
+        raise AssertionError("no notebook editor")
+
+    def cell(self, number: int) -> None:
+        """Into a code cell, counted from 1."""
+        self.page.locator(CELLS).nth(number - 1).click()
 
     def type(self, text: str, delay: int = 40) -> None:
         self.page.keyboard.type(text, delay=delay)

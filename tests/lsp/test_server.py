@@ -304,11 +304,13 @@ def test_several_roots_and_files_of_none(serve: Serve, tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_cells_of_a_notebook_know_those_above(serve: Serve) -> None:
+@pytest.mark.parametrize("remote", ["", "ssh-remote%2Bhost", "127.0.0.1:8080"])
+def test_cells_of_a_notebook_know_those_above(serve: Serve, remote: str) -> None:
     async def main() -> None:
         async with serve({"answers": {"x =": ["total"]}}) as client:
             uri = client.uri("n.ipynb")
-            names = [f"{uri.replace('file:', 'vscode-notebook-cell:')}#{n}" for n in "ab"]
+            cell = uri.replace("file://", f"vscode-notebook-cell://{remote}")
+            names = [f"{cell}#{n}" for n in "ab"]
             cells = [types.NotebookCell(types.NotebookCellKind.Code, name) for name in names]
             items = [
                 types.TextDocumentItem(names[0], "python", 1, "%pip install x\ntotal = 1"),
@@ -319,6 +321,10 @@ def test_cells_of_a_notebook_know_those_above(serve: Serve) -> None:
             (item,) = await client.inline(names[1], 0, 3)
             assert item.insert_text == "total"
             assert item.range.start == types.Position(0, 3)
+            told = client.told["p2assist/evidence"][-1]
+            assert told.candidates[0].evidence != "untested: not trusted", "it is in the folder"
+            folders = {status.folder for status in client.told["p2assist/status"]}
+            assert folders == {uri.removesuffix("/n.ipynb")}
 
     asyncio.run(main())
 

@@ -13,6 +13,7 @@ import {
 } from "vscode-languageclient/node";
 
 import { cleanEnvironment, type Executable } from "./executable.js";
+import { folderOf } from "./folders.js";
 import type { Options } from "./options.js";
 import { EVIDENCE, type Evidence, ServerCommand, STATUS, type ServerStatus } from "./protocol.js";
 import { Restarts } from "./restarts.js";
@@ -150,7 +151,7 @@ export class Client implements vscode.Disposable {
     return Promise.all(
       items.map(async ({ section, scopeUri }) => {
         if (section !== "p2assist") return null;
-        const folder = scopeUri === undefined ? firstFolder() : vscode.workspace.getWorkspaceFolder(vscode.Uri.parse(scopeUri));
+        const folder = scopeUri === undefined ? firstFolder() : folderOf(vscode.Uri.parse(scopeUri));
         return await this.source.read(folder);
       }),
     );
@@ -171,7 +172,7 @@ export class Client implements vscode.Disposable {
 
 function firstFolder(): vscode.WorkspaceFolder | undefined {
   const active = vscode.window.activeTextEditor?.document.uri;
-  const own = active === undefined ? undefined : vscode.workspace.getWorkspaceFolder(active);
+  const own = active === undefined ? undefined : folderOf(active);
   return own ?? vscode.workspace.workspaceFolders?.[0];
 }
 
