@@ -53,12 +53,19 @@ class Stage:
 
 
 @contextlib.contextmanager
-def staged(home: Path, page: Callable[[], Any], *arguments: str) -> Iterator[Stage]:
+def staged(
+    home: Path, page: Callable[[], Any], *arguments: str, settings: str = "User"
+) -> Iterator[Stage]:
+    """settings: whose settings name the program, the user's or the machine's."""
     journal, program = home / "journal.jsonl", home / "p2assist"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} {STANDIN} "$@"\n')
     program.chmod(0o755)
     profile = Profile(home / "profile")
-    profile.set({"p2assist.path": str(program), "security.workspace.trust.startupPrompt": "never"})
+    names = {"p2assist.path": str(program)}
+    calm = {"security.workspace.trust.startupPrompt": "never"}
+    profile.set(calm | (names if settings == "User" else {}))
+    if settings == "Machine":
+        profile.write("Machine", names)
     profile.install(VSIX)
     environment = {"P2ASSIST_STANDIN_LOG": str(journal)}
     with vscode.code_server(profile, environment, *arguments) as address:
@@ -252,4 +259,20 @@ def test_nothing_runs_in_a_folder_that_is_not_trusted(
         window.until_ghost(SUM)  # untested, and said so
         window.until_bar("untested")
         window.shot("untrusted")
+        window.page.close()
+
+
+def test_a_remote_machine_has_its_own_settings_and_its_own_paths(
+    tmp_path: Path, page: Callable[[], Any], open_shop: Callable[[Stage], Window]
+) -> None:
+    """As in a dev container: the settings of examples/editors/devcontainer.json, on the machine
+    that has the files. Its folder is open by a vscode-remote address; the server sees files."""
+    example = json.loads((ROOT / "examples/editors/devcontainer.json").read_text())
+    assert list(example["customizations"]["vscode"]["settings"]) == ["p2assist.path"]
+    with staged(tmp_path, page, "--disable-workspace-trust", settings="Machine") as stage:
+        window = open_shop(stage)
+        window.type("def add")
+        window.until_ghost(SUM)
+        window.press("Tab")
+        assert stage.until_told("accepted")["uri"] == window.file.as_uri()
         window.page.close()

@@ -99,9 +99,12 @@ class Profile:
     def set(self, settings: dict[str, Any]) -> None:
         """Writes the user's settings; VS Code takes up a change while it runs."""
         for scope in ("User", "Machine"):
-            file = self.home / "data" / scope / "settings.json"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(json.dumps({**SETTINGS, **settings}, indent=2))
+            self.write(scope, {**SETTINGS, **settings})
+
+    def write(self, scope: str, settings: dict[str, Any]) -> None:
+        file = self.home / "data" / scope / "settings.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(settings, indent=2))
 
     def install(self, vsix: Path) -> None:
         command = ["node", CODE_SERVER, *self.arguments, "--install-extension", vsix]

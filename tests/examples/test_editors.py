@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).resolve().parents[2]
 EDITORS = ROOT / "examples/editors"
@@ -62,6 +64,27 @@ def test_vscode_settings_are_the_extensions():
         known |= set(section["properties"])
     ours = {name for name in read("vscode.settings.json") if name.startswith("p2assist.")}
     assert ours and ours <= known
+
+
+def test_the_dev_container_brings_the_extension_and_what_it_starts():
+    container = read("devcontainer.json")
+    package = json.loads((ROOT / "lsp/vscode/package.json").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    editor = container["customizations"]["vscode"]
+    made = shlex.split(package["scripts"]["package"])
+    assert [Path(name).name for name in editor["extensions"]] == [
+        name for name in made if name.endswith(".vsix")
+    ]
+    make, install = (shlex.split(part) for part in container["onCreateCommand"].split("&&"))
+    environment, requirement = make[-1], install[-1]
+    assert make == ["python3", "-m", "venv", environment]
+    assert install == [f"{environment}/bin/pip", "install", requirement]
+    assert editor["settings"] == {"p2assist.path": f"{environment}/bin/p2assist"}
+    name, extras = re.fullmatch(r"(\w+)\[([\w,]+)\]", requirement).groups()
+    assert name == project["name"] and name in project["scripts"]
+    assert set(extras.split(",")) <= set(project["optional-dependencies"])
+    image, version = container["image"].split(":")
+    assert image == "python" and version in SpecifierSet(project["requires-python"])
 
 
 def test_helix_names_the_server_for_python():
