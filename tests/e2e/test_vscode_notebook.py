@@ -54,7 +54,12 @@ def window(tmp_path: Path, shop: Quickstart) -> Iterator[Window]:
         vscode.code_server(profile, shop.environment, "--disable-workspace-trust") as address,
         vscode.chromium() as page,
     ):
-        window = Window.of_notebook(page(), address, shop.root, "prices.ipynb")
+        other = tmp_path / "another"
+        other.mkdir()
+        workspace = tmp_path / "both.code-workspace"
+        folders = [{"path": str(folder)} for folder in (other, shop.root)]
+        workspace.write_text(json.dumps({"folders": folders}))
+        window = Window.of_notebook(page(), address, workspace, shop.root / "prices.ipynb")
         try:
             yield window
         finally:
@@ -79,3 +84,6 @@ def test_a_cell_is_completed_from_those_above_and_what_is_accepted_is_kept(
     assert "".join(second["source"]) == typed + ghost
     tasks = shop.tasks(ghost)
     assert {(task.path, task.source) for task in tasks} == {("prices.ipynb", ABOVE + typed)}
+    window.command("p2assist: Show Status")  # of the notebook's folder, which is not the first
+    wait(lambda: "tests cover this workspace" in window.list()[0], lambda: str(window.list()))
+    window.shot("notebook-status")

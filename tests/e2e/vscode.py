@@ -186,17 +186,19 @@ class Window:
         self.press("Control+End")
 
     @classmethod
-    def of_notebook(cls, page: Page, address: str, folder: Path, file: str) -> Window:
-        """With a notebook open in VS Code's own editor for it; no kernel is needed to type."""
+    def of_notebook(cls, page: Page, address: str, workspace: Path, file: Path) -> Window:
+        """On a workspace of several folders, with a notebook of one of them in VS Code's own editor
+        for it; no kernel is needed to type."""
         window = cls.__new__(cls)
-        window.page, window.folder, window.file = page, folder, folder / file
+        window.page, window.folder, window.file = page, file.parent, file
         page.set_default_timeout(2000 * PATIENCE)
-        query = urllib.parse.urlencode({"folder": str(folder)})
+        query = urllib.parse.urlencode({"workspace": str(workspace)})
         page.goto(f"{address}/?{query}", wait_until="domcontentloaded")
-        row = page.locator(f".explorer-folders-view .monaco-list-row[aria-label^='{file}']")
+        row = ".explorer-folders-view .monaco-list-row[aria-label^='{}']"
+        page.locator(row.format(file.parent.name)).click()  # unfolds it
         cells = page.locator(CELLS)
         for _ in range(5):
-            row.dblclick()
+            page.locator(row.format(file.name)).dblclick()
             with contextlib.suppress(AssertionError):
                 wait(cells.count, "cells", patience=8)
                 return window
