@@ -18,8 +18,9 @@ from p2assist_lsp.server import Server, run
 from p2assist_lsp.services import Repository
 
 from p2assist.experience import Candidate, Task
-from p2assist.generation.generator import FakeGenerator, Generator
+from p2assist.generation.generator import FakeGenerator
 from p2assist.generation.request import FREE, Context, Control
+from p2assist.generation.typed_ahead import TypedAhead
 
 ASKED = "textDocument/inlineCompletion"
 
@@ -34,8 +35,8 @@ class Fixed(FakeGenerator):
 
 class Modelless(Repository):
     @cached_property
-    def completer(self) -> Generator:
-        return Fixed()
+    def completer(self) -> TypedAhead:
+        return TypedAhead(Fixed())
 
 
 def time_answers(protocol: Protocol, file: Path) -> None:

@@ -229,8 +229,10 @@ class Editor:
         if offer is session.offer:
             self._client.notify("p2assist/evidence", offer.told(session.folder.p2value))
         memory = session.folder.memory
+        if not memory or not self._kept:
+            return
         late = [c for c in offer.choices if c.report and offer.key(c) in self._kept]
-        if memory and late:
+        if late:
             self._kept -= {offer.key(choice) for choice in late}
             memory.keep([Experience(offer.task, c.candidate, c.report) for c in late])
 

@@ -14,7 +14,7 @@ from typing import Any
 import pathspec
 
 from p2assist.errors import P2AssistError
-from p2assist.generation.generator import Generator
+from p2assist.generation.typed_ahead import TypedAhead
 from p2assist.p2value import P2Settings
 from p2assist_lsp.memory import Memory
 from p2assist_lsp.offers import Offer
@@ -54,7 +54,7 @@ class Folder:
         self.services: Services | None = None
         self.verifier: Verifier | None = None
         self.memory: Memory | None = None
-        self.completer: Generator | None = None
+        self.completer: TypedAhead | None = None
         self.trusted = False
         self.last_commit = ""
         self._open, self._told = opening, told

@@ -96,6 +96,7 @@ class Offer:
     choices: list[Choice]
     early: bool = False
     unsaved: Mapping[str, str] = field(default_factory=dict)
+    _keys: dict[str, str] = field(default_factory=dict)  # each is the digest of a whole file
 
     @classmethod
     def of(cls, uri: str, version: int, task: Task, candidates: Sequence[Candidate]) -> Offer:
@@ -136,7 +137,9 @@ class Offer:
 
     def key(self, choice: Choice) -> str:
         """Of the choice's experience in the store."""
-        return Experience(self.task, choice.candidate).key
+        if choice.id not in self._keys:
+            self._keys[choice.id] = Experience(self.task, choice.candidate).key
+        return self._keys[choice.id]
 
     def meaning(self, choice: Choice) -> str:
         """The same for every choice, of any offer, that makes the same files for the same tests."""

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from p2assist.config import Config, load, load_user
 from p2assist.experience import CoveringTest, Task
-from p2assist.generation.generator import Generator
 from p2assist.generation.request import Context, Document
+from p2assist.generation.typed_ahead import TypedAhead
 from p2assist.harness.evidence import evidence_at
 from p2assist.p2value import P2Settings
 from p2assist.replay.provenance import current_commit
@@ -49,7 +49,7 @@ class Services(Protocol):
     """A repository, opened. Raises P2AssistError where it cannot do something."""
 
     @property
-    def completer(self) -> Generator: ...
+    def completer(self) -> TypedAhead: ...
 
     @property
     def p2value(self) -> P2Settings: ...
@@ -107,7 +107,7 @@ class Repository:
         self._covering = Covering(self._find)
 
     @cached_property
-    def completer(self) -> Generator:
+    def completer(self) -> TypedAhead:
         """With the Champion; a new one serves the next request."""
         adapter = None if self._trusted else ""
         window = f"{os.getpid()} {self._space.config.root}"

@@ -187,9 +187,11 @@ class Session:
         seconds = INVOKED_SECONDS if wanted.invoked else AUTOMATIC_SECONDS
         control = Control(deadline=started + seconds, cancelled=wanted.stop)
         try:
-            context = services.context(task, wanted.documents)
             beams = wanted.settings.beams
-            found = completer.generate(task, beams=beams, context=context, control=control)
+            found = completer.known(task, beams=beams)
+            if not found:
+                context = services.context(task, wanted.documents)
+                found = completer.generate(task, beams=beams, context=context, control=control)
             if verifier and found:
                 task = replace(task, tests=services.covering(task))
         except CancelledError:

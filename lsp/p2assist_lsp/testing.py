@@ -30,7 +30,7 @@ from typing import Any
 
 from p2assist.errors import HarnessError, ModelError, StoppedError, StoreError
 from p2assist.experience import Candidate, CoveringTest, Outcome, Task, TestReport
-from p2assist.generation.generator import FakeGenerator, Generator
+from p2assist.generation.generator import FakeGenerator
 from p2assist.generation.request import FREE, Context, Control, Document
 from p2assist.generation.typed_ahead import TypedAhead
 from p2assist.harness.demand import WHOLE, Demand
@@ -87,7 +87,7 @@ class Scripted:
     def __post_init__(self) -> None:
         generator = ScriptedGenerator()
         generator.script = self.script
-        self.completer: Generator = TypedAhead(generator)
+        self.completer = TypedAhead(generator)
         self.p2value = P2Settings()
         self.model = "fake"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import logging
 import queue
@@ -9,6 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from p2assist.errors import HarnessError, StoppedError
@@ -86,9 +88,7 @@ class Verifier:
         siblings = [job for job in jobs if job.choice is not order[0]]
         self._put([job for job in jobs if job.choice is order[0]])
         if siblings:
-            later = threading.Timer(self._pause, self._put, [siblings])
-            later.daemon = True
-            later.start()
+            _later(self._pause, partial(self._put, siblings))
 
     def _put(self, jobs: Sequence[_Job]) -> None:
         for job in jobs:
@@ -150,3 +150,13 @@ class Verifier:
         if words != self._trouble:
             self._trouble = words
             _log.warning("a candidate could not be tested: %s", words)
+
+
+def _later(seconds: float, call: Callable[[], None]) -> None:
+    """By the event loop where there is one: to start a thread, the key waits until it runs."""
+    try:
+        asyncio.get_running_loop().call_later(seconds, call)
+    except RuntimeError:
+        timer = threading.Timer(seconds, call)
+        timer.daemon = True
+        timer.start()

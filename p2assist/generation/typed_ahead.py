@@ -75,9 +75,9 @@ class TypedAhead:
         self, task: Task, *, beams: int = 8, context: Context = (), control: Control = FREE
     ) -> list[Candidate]:
         control.check()
-        known = self._find(task, beams)
+        known = self.known(task, beams=beams)
         if known:
-            return known[:beams]
+            return known
         names = (self.model, self.adapter)
         made = self.inner.generate(task, beams=beams, context=context, control=control)
         if made and not control.expired:  # what a deadline cut short is not worth keeping
@@ -105,13 +105,16 @@ class TypedAhead:
         with self._lock:
             self._kept.pop(path, None)
 
-    def _find(self, task: Task, beams: int) -> list[Candidate]:
+    def known(self, task: Task, *, beams: int = 8) -> list[Candidate]:
+        """What `generate` gives without asking anyone, so that no context need be found for it; []
+        where it would ask."""
         names = (self.model, self.adapter)
         for answer in reversed(self._answers_of(task.path)):
             if answer.names == names and answer.beams >= beams:
                 left = answer.rest(task)
                 if any(candidate.text for candidate in left):
-                    return [replace(candidate, rank=rank) for rank, candidate in enumerate(left)]
+                    live = enumerate(left[:beams])
+                    return [replace(candidate, rank=rank) for rank, candidate in live]
         return []
 
     def _answers_of(self, path: str) -> tuple[_Answer, ...]:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import ast
 import hashlib
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from threading import Lock
 from typing import Any
 
-from p2assist.harness import sources
+from p2assist.harness import sources, statement
 
 Span = tuple[int, int]  # first and last line, 1-based
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
@@ -67,11 +69,23 @@ class Outline:
 
 @lru_cache(maxsize=512)
 def outline(text: str | bytes) -> Outline:
-    """The outline of a text, half-written or not."""
+    """The outline of a text, half-written or not.
+
+    Texts of an editor differ from the one before in a statement: only that one is parsed.
+    """
+    if isinstance(text, str):
+        near = (drawn.redrawn(text) for drawn in _recent.all())
+        known = next((found for found in near if found is not None), None)
+        if known is not None:
+            return known
     try:
-        return _Walker().walk(sources.parse(text))
+        module = sources.parse(text)
+        drawn = _Drawn(text, statement.spans(module), _drawn(module))
     except (SyntaxError, RecursionError, MemoryError):
         return _tolerant(text)
+    if isinstance(text, str):
+        _recent.add(drawn)
+    return drawn.outline()
 
 
 def digest(text: str) -> str:
@@ -79,15 +93,113 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one statement at the left margin adds to an outline."""
+
+    functions: tuple[Definition, ...] = ()
+    sequence: tuple[str, ...] = ()
+    module: tuple[Span, ...] = ()
+
+    def moved(self, lines: int) -> _Part:
+        if not lines:
+            return self
+        functions = (
+            replace(
+                function,
+                first=function.first + lines,
+                begin=function.begin + lines,
+                last=function.last + lines,
+                statements=_moved(function.statements, lines),
+            )
+            for function in self.functions
+        )
+        return _Part(tuple(functions), self.sequence, _moved(self.module, lines))
+
+
+def _moved(spans: Iterable[Span], lines: int) -> tuple[Span, ...]:
+    return tuple((first + lines, last + lines) for first, last in spans)
+
+
+def _joined(parts: Iterable[_Part], *, whole: bool = True) -> Outline:
+    parts = tuple(parts)
+    functions = {function.name: function for part in parts for function in part.functions}
+    if not whole:
+        return Outline(functions, whole=False)
+    sequence = tuple(step for part in parts for step in part.sequence)
+    return Outline(functions, sequence, tuple(span for part in parts for span in part.module))
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """A text that parses, with what each of its statements at the left margin adds."""
+
+    text: str | bytes
+    spans: statement.Spans
+    parts: tuple[_Part, ...]
+
+    def outline(self) -> Outline:
+        return _joined(self.parts)
+
+    def redrawn(self, text: str) -> Outline | None:
+        """That of a text which differs in one of the statements; None for any other."""
+        assert isinstance(self.text, str)
+        found = statement.isolate(self.text, text, self.spans)
+        if found is None:
+            return None
+        place = next(n for n, (first, _) in enumerate(self.spans) if first == found.first)
+        before, after = self.parts[:place], self.parts[place + 1 :]
+        try:
+            new, whole = _drawn(sources.parse(found.new)), True
+        except (SyntaxError, RecursionError, MemoryError):
+            if statement.joins(found.new):
+                return None
+            # Something begins behind the statement, as it does in the file.
+            part = _Part(tuple(_tolerant(f"{found.new}pass\n").functions.values()))
+            new, whole = (part,), False
+        names = [f.name for part in (*before, *new, *after) for f in part.functions]
+        if len(set(names)) < len(names) or any("#" in name for name in names):
+            return None  # a name's number hangs on all that are before it
+        return _joined((*before, *new, *(p.moved(found.delta) for p in after)), whole=whole)
+
+
+class _Recent:
+    """The last few texts that were parsed whole, the newest first."""
+
+    def __init__(self, most: int) -> None:
+        self._drawn: deque[_Drawn] = deque(maxlen=most)
+        self._lock = Lock()
+
+    def add(self, drawn: _Drawn) -> None:
+        with self._lock:
+            self._drawn.appendleft(drawn)
+
+    def all(self) -> tuple[_Drawn, ...]:
+        with self._lock:
+            return tuple(self._drawn)
+
+
+_recent = _Recent(4)
+
+
+def _drawn(module: ast.Module) -> tuple[_Part, ...]:
+    walker = _Walker()
+    return tuple(walker.part(node) for node in module.body)
+
+
 class _Walker:
+    """Statements of one text, one after the other: names are told apart across them."""
+
     def __init__(self) -> None:
         self._functions: dict[str, Definition] = {}
         self._sequence: list[str] = []
         self._module: list[Span] = []
 
-    def walk(self, module: ast.Module) -> Outline:
-        self._statements(module.body, "")
-        return Outline(self._functions, tuple(self._sequence), tuple(self._module))
+    def part(self, node: ast.stmt) -> _Part:
+        known, self._sequence, self._module = len(self._functions), [], []
+        self._statements([node], "")
+        new = list(self._functions.values())[known:]
+        return _Part(tuple(new), tuple(self._sequence), tuple(self._module))
 
     def _statements(self, body: list[ast.stmt], scope: str) -> None:
         for node in body:

@@ -66,6 +66,19 @@ def isolate(old: str, new: str, of_old: Spans) -> Optional[Isolated]:  # noqa: U
     )
 
 
+_JOINING = ("else", "elif", "except", "finally")
+
+
+def joins(text: str) -> bool:
+    """Whether a statement that does not parse alone may be one with what stands above or below."""
+    begin = text.lstrip("\n")
+    if begin[:1].isspace() or begin.startswith(_JOINING):
+        return True
+    last = text.rstrip().rpartition("\n")[2].lstrip()
+    quotes = text.count('"""') % 2 or text.count("'''") % 2
+    return bool(quotes) or last.startswith("@") or last.endswith("\\")
+
+
 def _around(inside: Tuple[int, int], of_old: Spans) -> Optional[int]:  # noqa: UP045
     for place, (first, last) in enumerate(of_old):
         if first <= inside[0] and inside[1] <= last:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from p2assist.harness import outline as outline_module
 from p2assist.harness.credit import (
     EVERYONE,
     Covered,
@@ -12,7 +13,7 @@ from p2assist.harness.credit import (
     places,
     to_json,
 )
-from p2assist.harness.outline import outline
+from p2assist.harness.outline import Outline, outline
 
 TEXT = '''import os
 
@@ -92,6 +93,103 @@ def test_what_has_changed(before: str, after: str, bodies: set[str], at_import: 
     one, other = outline(TEXT), outline(TEXT.replace(before, after))
     assert {n for n, f in one.functions.items() if f.body != other.functions[n].body} == bodies
     assert (one.sequence != other.sequence) == at_import
+
+
+WHOLE = """
+import os
+
+LIMIT = 3
+
+
+@cache
+def first(a, b=LIMIT):
+    \"\"\"Says so.\"\"\"
+    if a:
+        return b
+    return os.sep
+
+
+class Shop:
+    name = "shop"
+
+    def total(self):
+        return sum(self.prices)
+
+    @property
+    def empty(self):
+        return not self.prices
+
+
+def last():
+    return 1
+"""
+
+
+def drawn_alone(text: str) -> Outline:
+    """The outline of a text by nothing but itself."""
+    outline.cache_clear()
+    outline_module._recent = outline_module._Recent(4)
+    return outline(text)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("return b\n", "return b + 1\n"),
+        ("return b\n", "c = b\n        # a comment\n        return c\n"),
+        ("    if a:\n        return b\n", ""),
+        ("not self.prices", "not (\n            self.prices\n        )"),
+        ("LIMIT = 3", "LIMIT = 3; MORE = 4"),
+        ("    return 1\n", "    return 1\n\n\ndef one_more():\n    return 2\n"),
+        ("    return 1\n", "    return \\\n    1\n"),
+        ("class Shop:\n", "class Shop(object):\n"),
+    ],
+)
+def test_what_is_drawn_from_a_text_before_is_what_is_drawn_from_the_text(
+    old: str, new: str
+) -> None:
+    text = WHOLE.replace(old, new)
+    assert text != WHOLE
+    wanted = drawn_alone(text)
+    drawn_alone(WHOLE)
+    assert outline(text) == wanted
+    assert wanted.whole
+
+
+@pytest.mark.parametrize("half", ["return b[", "return (b", "if b", "for x in", "return 'b", "b."])
+def test_where_a_statement_is_half_written_the_others_are_what_they_were(half: str) -> None:
+    text = WHOLE.replace("return b\n", f"{half}\n")
+    alone, whole = drawn_alone(text), drawn_alone(WHOLE)
+    found = outline(text)
+    assert not found.whole
+    assert list(found.functions) == list(alone.functions) == list(whole.functions)
+    assert found.functions["first"] == alone.functions["first"]
+    assert found.functions["Shop.total"] == whole.functions["Shop.total"]
+    assert found.sequence == found.module == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("LIMIT = 3", "LIMIT = \\"),
+        ("    return os.sep", '    """open'),
+        ("class Shop:\n", ""),
+        ("LIMIT = 3", "@cache"),
+    ],
+)
+def test_what_may_be_one_with_what_is_around_it_is_read_whole(old: str, new: str) -> None:
+    text = WHOLE.replace(old, new)
+    alone = drawn_alone(text)
+    drawn_alone(WHOLE)
+    assert outline(text) == alone
+
+
+def test_names_that_are_given_twice_are_told_apart_over_the_whole_file() -> None:
+    text = WHOLE.replace("def last", "def first")
+    wanted = drawn_alone(text)
+    drawn_alone(WHOLE)
+    assert outline(text) == wanted
+    assert list(wanted.functions)[-1] == "first#2"
 
 
 def test_half_written_functions_are_found_by_indentation() -> None:
