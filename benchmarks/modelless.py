@@ -30,7 +30,7 @@ class Fixed(FakeGenerator):
         self, task: Task, *, beams: int = 8, context: Context = (), control: Control = FREE
     ) -> list[Candidate]:
         control.check()
-        return self.score(task, [f"value_{number}" for number in range(beams)])
+        return self.score(task, [f"value_{task.start}_{number}" for number in range(beams)])
 
 
 class Modelless(Repository):

@@ -124,9 +124,13 @@ class Offer:
 
         What was not tested yet counts as if it passes: waiting is no fault of a candidate's.
         """
-        given = [_possibility(choice, settings) for choice in self.choices]
         if not any(choice.pass_rate is not None for choice in self.choices):
             return list(self.choices)
+        given = possibility(
+            [choice.candidate.logprob for choice in self.choices],
+            [choice.candidate.num_tokens for choice in self.choices],
+            settings,
+        )
         rates = [_expected(choice) for choice in self.choices]
         return [self.choices[i] for i in ordering(given, rates, settings)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,17 +49,18 @@ class Unwanted:
             self._places.popitem(last=False)
 
     def has(self, task: Task, text: str) -> bool:
-        """Whether the text is unwanted at the task's cursor, or is the rest of one that is."""
-        if not self._places:
-            return False
-        prefix = task.prefix
+        return self.at(task)(text)
+
+    def at(self, task: Task) -> Callable[[str], bool]:
+        """Whether a text is unwanted at the task's cursor, or is the rest of one that is."""
+        prefix, found = task.prefix, []
         line = prefix.rfind("\n") + 1
-        for typed in range(min(len(prefix) - line, 80) + 1):
+        for typed in range(min(len(prefix) - line, 80) + 1) if self._places else ():
             at = len(prefix) - typed
             known = self._places.get(_place(task.path, prefix[:at]))
-            if known and (prefix[at:] + text).strip() in known:
-                return True
-        return False
+            if known:
+                found.append((prefix[at:], known))
+        return lambda text: any((begun + text).strip() in known for begun, known in found)
 
 
 class Expectation:

@@ -209,8 +209,8 @@ class Session:
         return offer
 
     def _wanted(self, task: Task, found: Sequence[Candidate]) -> list[Candidate]:
-        unwanted = self._shared.unwanted
-        return [c for c in found if c.text.strip() and not unwanted.has(task, c.text)]
+        unwanted = self._shared.unwanted.at(task)
+        return [c for c in found if c.text.strip() and not unwanted(c.text)]
 
     async def _present(
         self, offer: Offer, asked: Asked, settings: Settings, stop: threading.Event

@@ -8,6 +8,7 @@ has chosen outside.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Literal
 
@@ -88,8 +89,21 @@ class Document:
         """Put text between two positions."""
         first, last = sorted((self._raw(*start), self._raw(*end)))
         edit = Edit(self._in_source(first), newlines(self._text[first:last]), newlines(text))
+        starts = self._starts_after(first, last, text)
         self._set(self._text[:first] + text + self._text[last:])
+        self._starts = starts
         return edit
+
+    def _starts_after(self, first: int, last: int, text: str) -> list[int] | None:
+        """Where lines start once text stands from first to last; None where a CR LF may come to be
+        or to an end."""
+        if "\r" in text or "\r" in self._text:
+            return None
+        starts = self._lines()
+        above, below = bisect_right(starts, first), bisect_right(starts, last)
+        inside = [first + match.end() for match in _END.finditer(text)]
+        longer = len(text) - (last - first)
+        return [*starts[:above], *inside, *(start + longer for start in starts[below:])]
 
     def _set(self, text: str) -> None:
         self._text, self._starts, self._source = text, None, None

@@ -68,6 +68,7 @@ class Retrieval:
         self._laid: set[str] = set()  # of the last overlay
         self._spread: Counter[str] = Counter()  # in how many windows a word is
         self._weight: dict[str, float] = {}
+        self._lengths: dict[tuple[str, int], float] = {}  # of windows, as the weights are
         self._windows = 0
         self._characters = 0
 
@@ -103,15 +104,22 @@ class Retrieval:
                 name,
                 number * _STEP,
                 there.shown(number),
-                self._cosine(value, length, there, number),
+                self._cosine(value, length, name, there, number),
             )
             for value, name, number, there in found[: 8 * most]
         ]
         matches.sort(key=lambda match: match.score, reverse=True)
         return _apart(match for match in matches if match.score >= _LIKE)[:most]
 
-    def _cosine(self, shared: float, length: float, there: Windows, number: int) -> float:
-        other = math.sqrt(sum(self._weight_of(word) ** 2 for word in there.words(number)))
+    def _cosine(
+        self, shared: float, length: float, name: str, there: Windows, number: int
+    ) -> float:
+        known = name in self._known and self._known[name][1] is there
+        other = self._lengths.get((name, number)) if known else None
+        if other is None:
+            other = math.sqrt(sum(self._weight_of(word) ** 2 for word in there.words(number)))
+            if known:
+                self._lengths[name, number] = other
         return shared / (length * other) if other else 0.0
 
     def _weights(self, near: str) -> dict[str, float]:
@@ -167,6 +175,7 @@ class Retrieval:
         for word, numbers in made.holding.items():
             self._spread[word] += sign * len(numbers)
         self._weight.clear()
+        self._lengths.clear()
 
     def _paths(self, path: str) -> list[str]:
         """Every Python file below the root, those that share most folders with path first."""

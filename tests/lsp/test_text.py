@@ -71,6 +71,17 @@ def test_the_edit_that_is_told_is_the_one_that_was_made(text, line, column, last
     assert document.source == joined or "\r\n" in document.text
 
 
+@given(texts, st.lists(st.tuples(st.integers(0, 5), st.integers(0, 9), st.integers(0, 3), texts)))
+def test_lines_are_where_they_are_after_any_edits(text, edits):
+    document = Document("a", text)
+    for line, character, more, new in edits:
+        document.edit((line, character), (line + more, character), new)
+        fresh = Document("a", document.text)
+        assert document.lines == fresh.lines
+        for at in range(fresh.lines + 1):
+            assert document.offset(at, 0) == fresh.offset(at, 0)
+
+
 @given(texts, st.sampled_from(ENCODINGS), st.integers(0, 40))
 def test_an_offset_comes_back_from_its_position(text: str, encoding: Encoding, at: int):
     document = Document("u", text, encoding=encoding)
