@@ -89,9 +89,4 @@ class BaseModel:
 
 def _lean(weights: Weights) -> LeanForward:
     kind = RecordedForward if weights.device.type == "cuda" else LeanForward
-    return kind(weights, memory=_memory(weights))
-
-
-def _memory(weights: Weights) -> int:
-    token = len(weights.blocks) * 2 * weights.groups * weights.width * weights.kept.itemsize
-    return min(MEMORY, _DOCUMENTS * _TOKENS * token)
+    return kind(weights, memory=min(MEMORY, _DOCUMENTS * _TOKENS * weights.token_bytes))

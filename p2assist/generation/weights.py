@@ -116,6 +116,11 @@ class Weights:
         return self.embedding.device
 
     @property
+    def token_bytes(self) -> int:
+        """What one token's keys and values take."""
+        return len(self.blocks) * 2 * self.groups * self.width * self.kept.itemsize
+
+    @property
     def exact(self) -> bool:
         """Whether attention rounds nothing that flows."""
         return self.kept == self.dtype
