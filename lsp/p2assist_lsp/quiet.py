@@ -48,9 +48,6 @@ class Unwanted:
         while len(self._places) > _REMEMBERED:
             self._places.popitem(last=False)
 
-    def has(self, task: Task, text: str) -> bool:
-        return self.at(task)(text)
-
     def at(self, task: Task) -> Callable[[str], bool]:
         """Whether a text is unwanted at the task's cursor, or is the rest of one that is."""
         prefix, found = task.prefix, []

@@ -10,7 +10,7 @@ from typing import Any
 from p2assist.errors import AdapterError
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
-_OUTER = "base_model.model."
+OUTER = "base_model.model."
 _AGAIN = "train it anew with `p2assist refresh`, or go back with `p2assist adapters rollback`"
 
 
@@ -33,7 +33,7 @@ def check(
         )
     touched = set()
     for name, shape in _shapes(folder).items():
-        module, _, part = name.removeprefix(_OUTER).partition(".lora_")
+        module, part = part_of(name)
         if part == "magnitude_vector.weight":
             continue
         if part not in ("A.weight", "B.weight"):
@@ -52,6 +52,12 @@ def check(
             )
         touched.add(module)
     return frozenset(touched)
+
+
+def part_of(name: str) -> tuple[str, str]:
+    """(the module that a tensor of an adapter's file belongs to, which part of LoRA it is)."""
+    module, _, part = name.removeprefix(OUTER).partition(".lora_")
+    return module, part
 
 
 def _config(folder: Path) -> dict[str, Any]:

@@ -33,7 +33,6 @@ _FREE = frozenset(
         "use_rslora",
     }
 )
-_OUTER = "base_model.model."
 
 
 def merged(folder: Path, weight: Callable[[str], torch.Tensor]) -> dict[str, torch.Tensor] | None:
@@ -83,8 +82,8 @@ def _pairs(
     found: dict[str, dict[str, torch.Tensor]] = {}
     with safe_open(str(folder / files.WEIGHTS), framework="pt") as tensors:
         for key in tensors.keys():  # noqa: SIM118 - no mapping
-            name, _, part = key.removeprefix(_OUTER).partition(".lora_")
-            if not key.startswith(_OUTER):
+            name, part = files.part_of(key)
+            if not key.startswith(files.OUTER):
                 return None
             tensor = tensors.get_tensor(key)
             if not tensor.is_floating_point():

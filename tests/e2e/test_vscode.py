@@ -18,12 +18,9 @@ import pytest
 pytest.importorskip("playwright", reason="make e2e-setup installs it")
 
 import vscode
-from vscode import CODE_SERVER, ROOT, VSIX, Profile, Window, wait
+from vscode import ROOT, VSIX, Profile, Window, wait
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.skipif(not CODE_SERVER.exists(), reason="make e2e-setup fetches VS Code"),
-]
+pytestmark = vscode.NEEDS
 
 STANDIN = ROOT / "tests/e2e/standin.py"
 SUM = "(a, b):\n    return a + b"

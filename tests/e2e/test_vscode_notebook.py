@@ -14,14 +14,9 @@ pytest.importorskip("playwright", reason="make e2e-setup installs it")
 
 import vscode
 from quickstart import Quickstart, quickstart
-from vscode import CODE_SERVER, VSIX, Profile, Window, wait
+from vscode import VSIX, Profile, Window, wait
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.model,
-    pytest.mark.timeout(600),
-    pytest.mark.skipif(not CODE_SERVER.exists(), reason="make e2e-setup fetches VS Code"),
-]
+pytestmark = [*vscode.NEEDS, pytest.mark.model, pytest.mark.timeout(600)]
 
 ABOVE = "from basket.pricing import discounted, vat\n\nnet_amount = discounted(1000, 10)\n"
 

@@ -23,14 +23,9 @@ import pytest
 pytest.importorskip("playwright", reason="make e2e-setup installs it")
 
 import vscode
-from vscode import CODE_SERVER, ROOT, VSIX, Profile, Window, wait
+from vscode import ROOT, VSIX, Profile, Window, wait
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.model,
-    pytest.mark.timeout(600),
-    pytest.mark.skipif(not CODE_SERVER.exists(), reason="make e2e-setup fetches VS Code"),
-]
+pytestmark = [*vscode.NEEDS, pytest.mark.model, pytest.mark.timeout(600)]
 
 PROGRAM = Path(sys.executable).with_name("p2assist")
 QUICKSTART = ROOT / "examples/quickstart"

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 import waiting
 from playwright.sync_api import Page, sync_playwright
 
@@ -26,6 +27,10 @@ VSIX = ROOT / "lsp/vscode/p2assist.vsix"
 SHOTS = ROOT / ".e2e/shots/vscode"
 PATIENCE = 60.0  # seconds that a test waits for what must come
 wait = partial(waiting.wait, patience=PATIENCE)
+NEEDS = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(not CODE_SERVER.exists(), reason="make e2e-setup fetches VS Code"),
+]
 
 
 SETTINGS: dict[str, Any] = {

@@ -34,23 +34,23 @@ def place(source: str, path: str = "a.py") -> Task:
 
 def test_a_rejected_text_is_unwanted_at_its_place_and_nowhere_else():
     unwanted = Unwanted()
-    assert not unwanted.has(place("x = "), "1")
+    assert not unwanted.at(place("x = "))("1")
     unwanted.add(place("x = "), "foo(1)")
-    assert unwanted.has(place("x = "), "foo(1)")
-    assert unwanted.has(place("x = "), " foo(1) ")
-    assert unwanted.has(place("x = fo"), "o(1)")  # typing a part of it does not bring it back
-    assert not unwanted.has(place("x = "), "foo(2)")
-    assert not unwanted.has(place("y = "), "foo(1)")
-    assert not unwanted.has(place("x = ", "b.py"), "foo(1)")
-    assert not unwanted.has(place("x = \n"), "foo(1)")
+    assert unwanted.at(place("x = "))("foo(1)")
+    assert unwanted.at(place("x = "))(" foo(1) ")
+    assert unwanted.at(place("x = fo"))("o(1)")  # typing a part of it does not bring it back
+    assert not unwanted.at(place("x = "))("foo(2)")
+    assert not unwanted.at(place("y = "))("foo(1)")
+    assert not unwanted.at(place("x = ", "b.py"))("foo(1)")
+    assert not unwanted.at(place("x = \n"))("foo(1)")
 
 
 def test_the_oldest_places_are_forgotten():
     unwanted = Unwanted()
     for number in range(501):
         unwanted.add(place(f"x{number} = "), "1")
-    assert not unwanted.has(place("x0 = "), "1")
-    assert unwanted.has(place("x1 = "), "1")
+    assert not unwanted.at(place("x0 = "))("1")
+    assert unwanted.at(place("x1 = "))("1")
 
 
 def test_low_is_what_was_shown_often_and_hardly_ever_taken():
