@@ -13,6 +13,7 @@ import json
 import sys
 import time
 from dataclasses import asdict, replace
+from itertools import takewhile
 from pathlib import Path
 
 from rich.console import Console
@@ -28,6 +29,10 @@ from p2assist.report import progress, records, tables
 
 RESULT = Path(".p2assist/demo.json")
 K = 8
+PRACTICE, EVALUATION = 200.0, 120.0
+"""Seconds that practice and one evaluation may take: a slow machine does fewer tasks."""
+LEAST = 60  # tasks to evaluate on: functions take turns, so there is one of each
+
 err = Console(stderr=True)
 
 
@@ -42,16 +47,19 @@ def settings(root: Path, python: Path) -> Config:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tasks", type=int, default=180, help="tasks to practise")
-    parser.add_argument("--held-out", type=int, default=150, help="tasks to evaluate on")
+    parser.add_argument("--tasks", type=int, default=240, help="most tasks to practise")
+    parser.add_argument("--held-out", type=int, default=150, help="most tasks to evaluate on")
     given = parser.parse_args()
     start = time.monotonic()
     root, python = unpacked(TOOLZ), interpreter()
     bars = lambda: progress.shares(err)  # noqa: E731
     with Workspace(settings(root, python), bars=bars) as space:
         err.print(tables.pairs(prepare(space).lines()))
+        begun = time.monotonic()
         tally = run_practice(space, given.tasks)
-        held = space.held_out_tasks(limit=given.held_out)
+        each = (time.monotonic() - begun) / max(1, tally.tasks)  # seconds
+        timely = max(LEAST, int(EVALUATION / each)) if tally.tasks else LEAST
+        held = space.held_out_tasks(limit=min(given.held_out, timely))
         with progress.counts(err) as told:
             result = refresh_workspace(space, held, progress=told)
     seconds = time.monotonic() - start
@@ -72,7 +80,9 @@ def run_practice(space: Workspace, count: int) -> Tally:
         def keep(t: Tally) -> None:
             told("practice", t.tasks + t.unusable, len(todo), f"{t.passing_all} pass all")
 
-        return practise(generator, space.tester, space.store, todo, beams=K, progress=keep)
+        end = time.monotonic() + PRACTICE
+        timely = takewhile(lambda task: time.monotonic() < end, todo)
+        return practise(generator, space.tester, space.store, timely, beams=K, progress=keep)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Protocol
 
-from p2assist.experience import SpanKind, Task
+from p2assist.experience import Candidate, SpanKind, Task
 from p2assist.generation import budget, window
 from p2assist.generation.fim import FimTemplate
 from p2assist.generation.request import Context
@@ -168,19 +168,28 @@ class PromptEncoder:
         apart = self.template.infills and not self.template.joined
         return "" if apart or not task.prefix.endswith(" ") else " "
 
-    def target(self, task: Task, text: str) -> tuple[int, ...]:
-        """The ids that follow the prompt where text is the answer, its stop token included.
+    def target(self, task: Task, candidate: Candidate) -> tuple[int, ...]:
+        """The ids that follow the prompt where the candidate is the answer, its stop included.
 
-        The stop is the first end token. A model that does not infill was never taught to end a
-        middle: its stop is the newline. Of the task only its prefix and kind are looked at.
+        Of its spellings the one that the model wrote, or was scored by, where the candidate tells.
+        Another one teaches little else than that spelling: pocket gives a line and its newline
+        four nats more than the same line and an end token. What is not known is spelled as the
+        family was taught: a line of running text ends with its newline, all else with the first
+        end token. Of the task only its prefix and kind are looked at.
         """
-        return self.spellings(task, text)[0]
+        ways: Sequence[tuple[int, ...]] = self.spellings(task, candidate.text)
+        if self.template.joined:
+            # Where both stops are of one length the candidate does not tell which it was.
+            ways = sorted(ways, key=lambda way: way[-1] in self.ends)
+        return next((way for way in ways if _wrote(candidate, way)), ways[0])
 
     def spellings(self, task: Task, text: str) -> tuple[tuple[int, ...], ...]:
-        """The ways in which the tokenizer spells text and a stop, the one to train on first.
+        """The ways in which the tokenizer spells text and a stop.
 
-        A line is stopped by a newline too, which a tokenizer may join with what is around it.
-        What lies behind a block's end cannot be known from its text.
+        First that with the first end token, which is what training puts there. A model that does
+        not infill was never taught to end a middle: its stop is the newline. A line is stopped by
+        a newline too, which a tokenizer may join with what is around it. What lies behind a block's
+        end cannot be known from its text. Of the task only its prefix and kind are looked at.
         """
         ways: list[tuple[int, ...]] = []
         text = self.lead(task) + text
@@ -210,6 +219,12 @@ def _piece(prefix: str) -> str:
     if last.isspace():
         return last[-1]
     return last if len(last) <= _MOST_HEALED else ""
+
+
+def _wrote(candidate: Candidate, ids: Sequence[int]) -> bool:
+    """Whether the candidate may have been spelled so; the ids of its stop are not kept."""
+    known = candidate.token_ids
+    return len(ids) == candidate.num_tokens and tuple(ids[: len(known)]) == known != ()
 
 
 def _size(sections: Sequence[Section]) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from p2assist.errors import LearningError, RepositoryError
-from p2assist.experience import Experience, Task
+from p2assist.experience import Candidate, Experience, Task
 from p2assist.learning.objectives import Objective
 from p2assist.tasks.splits import Split, function_key, without
 
@@ -25,8 +25,9 @@ class Encoder(Protocol):
         """The prompt of the task: nothing of its reference is in it."""
         ...
 
-    def target(self, task: Task, text: str) -> Sequence[int]:
-        """The ids that follow the prompt where text is the answer, the stop token included."""
+    def target(self, task: Task, candidate: Candidate) -> Sequence[int]:
+        """The ids that follow the prompt where the candidate is the answer, spelled as the model
+        spells it, the stop token included."""
         ...
 
 
@@ -137,5 +138,5 @@ def _example(experience: Experience, encoder: Encoder, split: Split) -> Example 
         task = without(experience.task, split)
     except RepositoryError:
         return None
-    target = tuple(encoder.target(task, experience.candidate.text))
+    target = tuple(encoder.target(task, experience.candidate))
     return Example(tuple(encoder.prompt(task)), target) if target else None

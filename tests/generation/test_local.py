@@ -108,8 +108,10 @@ def test_the_target_that_learning_trains_on_is_among_what_is_scored(
 ) -> None:
     for kind in SpanKind:
         made = task(FILE, kind)
-        target = generator.encoder.target(made, "a + b")
+        [candidate] = generator.score(made, ["a + b"])
+        target = generator.encoder.target(made, candidate)
         assert target in generator.encoder.spellings(made, "a + b")
+        assert len(target) == candidate.num_tokens
 
 
 def test_a_model_without_infilling_begins_with_the_blank_it_was_not_shown(
@@ -272,7 +274,8 @@ def test_an_adapter_is_merged_and_named(
     folder = make_adapter(tiny, tmp_path / "adapter")
     loaded, made = load(tiny, folder), task(FILE)
     assert {c.adapter for c in loaded.generate(made, beams=2)} == {"a-1"}
-    prompt, ids = loaded.encoder.prompt(made), loaded.encoder.target(made, "a + b")
+    [scored] = loaded.score(made, ["a + b"])
+    prompt, ids = loaded.encoder.prompt(made), loaded.encoder.target(made, scored)
     adapted = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(tiny), str(folder))
     with torch.inference_mode():
         logits = adapted(input_ids=torch.tensor([[*prompt, *ids]])).logits[0]

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
 
-from p2assist.experience import SpanKind, Task
+from p2assist.experience import Candidate, SpanKind, Task
 from p2assist.generation.fim import PLAIN, TEMPLATES, template_for
 from p2assist.generation.prompt import PromptEncoder
 from p2assist.generation.request import Snippet, SnippetKind
@@ -254,11 +254,43 @@ def test_while_a_word_is_typed_the_prompt_stays_the_same(
     assert len(prompts) == 1
 
 
+def spelled(text: str, ids: Sequence[int] = (), stops: int = 1) -> Candidate:
+    """A candidate that was written as these ids and so many of a stop."""
+    return Candidate(text, -1.0, len(ids) + stops, token_ids=tuple(ids))
+
+
 def test_the_target_is_the_answer_and_the_first_end_token(
     encoder: PromptEncoder, vocabulary: Vocabulary, task: MakeTask
 ) -> None:
     end = vocabulary.id_of("<|endoftext|>")
-    assert encoder.target(task("|"), "x + 1") == (*vocabulary.encode("x + 1"), end)
+    wanted = (*vocabulary.encode("x + 1"), end)
+    block, apart = task("|", SpanKind.BLOCK), replace(encoder, template=APART)
+    assert encoder.target(block, spelled("x + 1")) == wanted
+    assert apart.target(task("|"), spelled("x + 1")) == wanted
+
+
+def test_a_line_of_running_text_ends_with_its_newline(
+    encoder: PromptEncoder, vocabulary: Vocabulary, task: MakeTask
+) -> None:
+    ids = encoder.target(task("|"), spelled("x + 1"))
+    assert vocabulary.text(ids) == "x + 1\n"
+    # Where its stop may have been an end token as well as a newline, it was a newline.
+    known = vocabulary.encode("x + y")
+    assert vocabulary.text(encoder.target(task("|"), spelled("x + y", known))) == "x + y\n"
+
+
+def test_the_target_is_spelled_as_the_model_spelled_it(
+    encoder: PromptEncoder, vocabulary: Vocabulary, task: MakeTask
+) -> None:
+    made = task("|")
+    for way in encoder.spellings(made, "f(x)"):
+        if way[-1] in encoder.ends:
+            continue
+        held = vocabulary.holding(way, len("f(x)"))
+        candidate = spelled("f(x)", way[:held], len(way) - held)
+        assert encoder.target(made, candidate) == way
+    other = spelled("f(x)", [1, 2, 3])  # another model's vocabulary
+    assert encoder.target(made, other) in encoder.spellings(made, "f(x)")
 
 
 def test_a_line_may_end_at_a_newline_that_its_last_token_holds(

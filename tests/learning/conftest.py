@@ -69,8 +69,8 @@ class ByteEncoder:
     def prompt(self, task: Task) -> Sequence[int]:
         return list(task.prefix.encode()[-24:])
 
-    def target(self, task: Task, text: str) -> Sequence[int]:
-        return [*text.encode(), 0]
+    def target(self, task: Task, candidate: Candidate) -> Sequence[int]:
+        return [*candidate.text.encode(), 0]
 
 
 @pytest.fixture
