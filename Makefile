@@ -19,6 +19,7 @@ lint: $(INSTALLED)
 
 bench: $(INSTALLED)  ## every figure that the README states
 	$(BIN)/python -m benchmarks.practice
+	$(BIN)/python -m benchmarks.learning
 	$(BIN)/python -m benchmarks.replay
 	$(BIN)/python -m benchmarks.prompting
 	$(BIN)/python -m benchmarks.beam

@@ -257,8 +257,8 @@ def serve(
         found: dict[str, object] = {"stopped": ModelProcess().stop()}
         _show(found, "it has left" if found["stopped"] else "none runs", as_json)
     elif show:
-        found = records.process(ModelProcess().status())
-        _show(found, tables.pairs(found), as_json)
+        report = ModelProcess().status()
+        _show(records.process(report), tables.process(report), as_json)
     elif process.serve(Place.of_user(), idle=idle or load_user().serve.idle):
         raise ModelError("a model process runs already: `p2assist serve --status` shows it")
 

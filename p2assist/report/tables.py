@@ -11,7 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from p2assist.experience import Experience, TestReport
+from p2assist.generation.serve.messages import HeldModel, Report
 from p2assist.learning.refresh import RefreshResult
+from p2assist.report import records
 from p2assist.report.records import CandidateRow
 
 SHOWN_TESTS = 3  # failing tests named in a row before "and n more"
@@ -86,6 +88,19 @@ def pairs(values: Mapping[str, object]) -> RenderableType:
         shown = f"{value:%Y-%m-%d %H:%M}" if isinstance(value, datetime) else str(value)
         _add(table, name, shown)
     return table
+
+
+def process(report: Report | None) -> RenderableType:
+    """The user's model process, one thing a line; None is one that does not run."""
+    found = records.process(report)
+    if report is not None:
+        found["models"] = "\n".join(map(_held, report.models)) or "none"
+    return pairs(found)
+
+
+def _held(model: HeldModel) -> str:
+    adapters = f", with {', '.join(model.adapters)}" if model.adapters else ""
+    return f"{model.model} ({model.state}){adapters}"
 
 
 def refreshed(result: RefreshResult) -> RenderableType:

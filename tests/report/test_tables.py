@@ -11,6 +11,7 @@ from p2assist.experience import (
     TestOutcome,
     TestReport,
 )
+from p2assist.generation.serve.messages import HeldModel, Report
 from p2assist.p2value import PRESETS
 from p2assist.report import records, tables
 
@@ -64,3 +65,13 @@ def test_markup_in_code_and_messages_is_printed_as_it_is() -> None:
         assert text in shown
     listed = printed(tables.experiences([(one, records.of(one, SETTINGS))]))
     assert "[green]" in listed
+
+
+def test_the_model_process_names_its_models_in_words() -> None:
+    assert "False" in printed(tables.process(None))
+    models = (HeldModel("pocket", "ready", ("a-1", "a-2")), HeldModel("own", "loading"))
+    figures = {"uptime": 9.0, "idle": 1.0, "leaves_after": 900.0, "rss_mb": 339.04, "busy": 0}
+    report = Report(pid=7, version="1", answered=3, models=models, **figures)
+    shown = printed(tables.process(report))
+    assert "pocket (ready), with a-1, a-2" in shown and "own (loading)" in shown
+    assert "339.0" in shown
