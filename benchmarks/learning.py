@@ -140,7 +140,7 @@ def figures(base: Evaluation, runs: Sequence[Run]) -> dict[str, object]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tasks", type=int, default=180, help="tasks to practise")
+    parser.add_argument("--tasks", type=int, default=240, help="tasks to practise")
     parser.add_argument("--held-out", type=int, default=150, help="tasks to evaluate on")
     parser.add_argument("--arms", default="ours", help=f"of {','.join(ARMS)}; or all")
     parser.add_argument("--seeds", type=int, default=3, help="adapters of each arm")
