@@ -33,14 +33,18 @@ from benchmarks.packages import TOOLZ, interpreter, kept
 from benchmarks.telling import Told, telling
 from examples.demo import K, settings
 from p2assist.experience import Source, Task
+from p2assist.generation.generator import Generator
+from p2assist.generation.local import LocalGenerator
 from p2assist.learning.evaluate import Evaluation, evaluate
-from p2assist.learning.examples import training_set
+from p2assist.learning.examples import TrainingSet, training_set
 from p2assist.learning.finetune import finetune
+from p2assist.learning.gate import interval
 from p2assist.learning.objectives import objective
+from p2assist.learning.trained import Trained
 from p2assist.p2value import P2Settings, preset
 from p2assist.practice.driver import Tally, practise
+from p2assist.practice.refreshing import drawable
 from p2assist.practice.workspace import Workspace
-from p2assist.replay.buffer import Buffer
 
 PLACE = Path(".bench/learning")
 FIGURES = ("pass_at_1", "pass_at_8", "samples_to_pass", "mean_pass_rate")
@@ -73,47 +77,45 @@ ARMS: Mapping[str, Arm] = {
 class Run:
     """One arm with one seed."""
 
+    data: TrainingSet
+    trained: Trained
     found: Evaluation
-    sources: Mapping[str, int]
-    target_tokens: int
-    seconds: float
 
 
-def run(space: Workspace, name: str, seed: int, held: Sequence[Task], told: Told) -> Run:
-    arm, label = ARMS[name], f"{name} {seed}"
-    learning = replace(space.config.team.learning, objective=arm.objective, seed=seed)
-    buffer = Buffer(
-        space.store,
-        arm.p2value,
-        sources=arm.sources,
-        keep=space.split.may_train,
-        digests={test.node_id: test.digest for test in space.impact.passing},
-    )
-    encoder = space.load(None, "").encoder.within(learning.max_prompt_tokens)
-    data = training_set(
-        buffer,
-        encoder,
-        objective(arm.objective),
-        space.split,  # by the demo's own seed: all arms and seeds are asked the same
-        size=learning.samples,
-        seed=seed,
-    )
-    trained = finetune(
-        space.model_place,
-        data.examples,
-        learning,
-        PLACE / "runs" / label.replace(" ", "-"),
-        progress=lambda at, of, loss: told(f"{label}, train", at, of, f"loss {loss:.3f}"),
-    )
-    generator = space.load(trained.adapter, label)
-    found = evaluate(
-        generator,
-        space.tester,
-        held,
-        k=K,
-        progress=lambda at, of: told(f"{label}, evaluate", at, of, ""),
-    )
-    return Run(found, data.sources, trained.target_tokens, trained.seconds)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What all arms share. base: the generator without an adapter; held: the tasks to test on."""
+
+    space: Workspace
+    base: LocalGenerator
+    held: Sequence[Task]
+    told: Told
+
+    def run(self, name: str, seed: int) -> Run:
+        arm, label, space = ARMS[name], f"{name} {seed}", self.space
+        learning = replace(space.config.team.learning, objective=arm.objective, seed=seed)
+        data = training_set(
+            drawable(space, arm.p2value, sources=arm.sources),
+            self.base.encoder.within(learning.max_prompt_tokens),
+            objective(arm.objective),
+            space.split,  # by the demo's own seed: all arms and seeds are asked the same
+            size=learning.samples,
+            seed=seed,
+        )
+        trained = finetune(
+            space.model_place,
+            data.examples,
+            learning,
+            PLACE / "runs" / label.replace(" ", "-"),
+            progress=lambda at, of, loss: self.told(f"{label}, train", at, of, f"loss {loss:.3f}"),
+        )
+        return Run(data, trained, self.test(self.base.with_adapter(trained.adapter, label), label))
+
+    def test(self, generator: Generator, label: str) -> Evaluation:
+        def told(done: int, total: int) -> None:
+            self.told(f"{label}, evaluate", done, total, "")
+
+        return evaluate(generator, self.space.tester, self.held, k=K, progress=told)
 
 
 def figures(base: Evaluation, runs: Sequence[Run]) -> dict[str, object]:
@@ -123,18 +125,17 @@ def figures(base: Evaluation, runs: Sequence[Run]) -> dict[str, object]:
     before = base.by_function(lambda result: result.passes_at(1))
     after = [one.found.by_function(lambda result: result.passes_at(1)) for one in runs]
     gains = np.array([fmean(each[key] for each in after) - before[key] for key in sorted(before)])
-    drawn = np.random.default_rng(0).integers(0, gains.size, (10_000, gains.size))
-    low, high = np.quantile(gains[drawn].mean(axis=1), (0.05, 0.95))
+    low, high = interval(gains, 0.9, seed=0)
     return {
         **{key: round(median(float(one[key] or 0) for one in all_of), 4) for key in FIGURES},
         "pass_at_1_range": [round(min(firsts), 4), round(max(firsts), 4)],
         "gain": round(float(gains.mean()), 4),
-        "low": round(float(low), 4),
-        "high": round(float(high), 4),
+        "low": round(low, 4),
+        "high": round(high, 4),
         "seeds": len(runs),
-        "sources": dict(runs[0].sources),
-        "target_tokens": runs[0].target_tokens,
-        "seconds": round(median(one.seconds for one in runs), 1),
+        "sources": dict(runs[0].data.sources),
+        "target_tokens": runs[0].trained.target_tokens,
+        "seconds": round(median(one.trained.seconds for one in runs), 1),
     }
 
 
@@ -160,16 +161,11 @@ def main() -> None:
 
         practise(generator, space.tester, space.store, todo, beams=K, progress=keep)
         held = space.held_out_tasks(limit=given.held_out)
-        base = evaluate(
-            generator,
-            space.tester,
-            held,
-            k=K,
-            progress=lambda at, of: told("base, evaluate", at, of, ""),
-        )
+        bench = Bench(space=space, base=generator, held=held, told=told)
+        base = bench.test(generator, "base")
         arms = {}
         for name in names:
-            runs = [run(space, name, seed, held, told) for seed in range(given.seeds)]
+            runs = [bench.run(name, seed) for seed in range(given.seeds)]
             arms[name] = figures(base, runs)
             err.print(name, json.dumps(arms[name]), markup=False, highlight=False, soft_wrap=True)
     before = base.summary()

@@ -57,9 +57,8 @@ def main() -> None:
         err.print(tables.pairs(prepare(space).lines()))
         begun = time.monotonic()
         tally = run_practice(space, given.tasks)
-        each = (time.monotonic() - begun) / max(1, tally.tasks)  # seconds
-        timely = max(LEAST, int(EVALUATION / each)) if tally.tasks else LEAST
-        held = space.held_out_tasks(limit=min(given.held_out, timely))
+        timely = int(EVALUATION * tally.tasks / (time.monotonic() - begun))
+        held = space.held_out_tasks(limit=min(given.held_out, max(LEAST, timely)))
         with progress.counts(err) as told:
             result = refresh_workspace(space, held, progress=told)
     seconds = time.monotonic() - start

@@ -224,7 +224,9 @@ def _piece(prefix: str) -> str:
 def _wrote(candidate: Candidate, ids: Sequence[int]) -> bool:
     """Whether the candidate may have been spelled so; the ids of its stop are not kept."""
     known = candidate.token_ids
-    return len(ids) == candidate.num_tokens and tuple(ids[: len(known)]) == known != ()
+    if not known or len(ids) != candidate.num_tokens:
+        return False
+    return tuple(ids[: len(known)]) == known
 
 
 def _size(sections: Sequence[Section]) -> int:

@@ -75,7 +75,7 @@ def decide(
         return Decision(False, refusal, metric, confidence, challenger.functions)
     k = champion.k
     main = _differences(champion, challenger, METRICS[metric])
-    low, high = _interval(main, confidence, seed)
+    low, high = interval(main, confidence, seed)
     first = _differences(champion, challenger, METRICS["pass@1"])
     any_of_k = _differences(champion, challenger, lambda result: result.passes_at(k))
     difference = float(main.mean())
@@ -91,7 +91,7 @@ def decide(
         promote, verdict = False, "the Challenger is not shown to be better"
     elif first.mean() < -_EPSILON:
         promote, verdict = False, f"the Challenger is better in {metric} but its pass@1 fell"
-    elif _interval(any_of_k, confidence, seed)[1] < -_EPSILON:
+    elif interval(any_of_k, confidence, seed)[1] < -_EPSILON:
         promote, verdict = False, f"the Challenger is better in {metric} but its pass@{k} fell"
     else:
         promote, verdict = True, "the Challenger is better"
@@ -123,11 +123,9 @@ def _differences(
     return np.array([after[key] - before[key] for key in sorted(before)])
 
 
-def _interval(
-    differences: NDArray[np.float64], confidence: float, seed: int
-) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean; the same seed draws the same functions, so
-    that swapping the two sides mirrors it."""
+def interval(differences: NDArray[np.float64], confidence: float, seed: int) -> tuple[float, float]:
+    """Percentile bootstrap interval of the mean of the differences, (functions,); the same seed
+    draws the same functions, so that swapping the two sides mirrors it."""
     rng = np.random.default_rng(seed)
     size = differences.size
     rows = max(1, _CHUNK // size)

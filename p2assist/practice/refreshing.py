@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
-from p2assist.experience import Task
+from p2assist.experience import Source, Task
 from p2assist.learning.refresh import Refresh, RefreshResult, Step
+from p2assist.p2value import P2Settings
 from p2assist.practice.workspace import Workspace
 from p2assist.replay.buffer import Buffer
 
@@ -34,13 +35,7 @@ def refresh_workspace(
         base=space.base,
         model=space.model_place,
         load=space.load,
-        buffer=Buffer(
-            space.store,
-            config.team.p2value,
-            keep=space.split.may_train,
-            digests={test.node_id: test.digest for test in space.impact.passing},
-            beta=learning.beta,
-        ),
+        buffer=drawable(space, config.team.p2value, beta=learning.beta),
         encoder=generator.encoder.within(learning.max_prompt_tokens),
         tester=space.tester,
         split=space.split,
@@ -50,3 +45,22 @@ def refresh_workspace(
         k=k,
         progress=step,
     ).run()
+
+
+def drawable(
+    space: Workspace,
+    settings: P2Settings,
+    *,
+    sources: Collection[Source] | None = None,
+    beta: float = 0.0,
+) -> Buffer:
+    """What may be learned from: of functions that are not held out, with the tests as they are
+    now. The rest is as Buffer takes it."""
+    return Buffer(
+        space.store,
+        settings,
+        sources=sources,
+        keep=space.split.may_train,
+        digests={test.node_id: test.digest for test in space.impact.passing},
+        beta=beta,
+    )

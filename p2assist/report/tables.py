@@ -14,12 +14,11 @@ from p2assist.experience import Experience, TestReport
 from p2assist.generation.serve.messages import HeldModel, Report
 from p2assist.learning.refresh import RefreshResult
 from p2assist.report import records
-from p2assist.report.records import CandidateRow
 
 SHOWN_TESTS = 3  # failing tests named in a row before "and n more"
 
 
-def candidates(rows: Sequence[CandidateRow], *, tested: bool) -> RenderableType:
+def candidates(rows: Sequence[records.CandidateRow], *, tested: bool) -> RenderableType:
     """Candidates in the order to show them, the code highlighted."""
     table = _table("", "code", right=("possibility", "pass rate", "P2Value"))
     if tested:
@@ -34,7 +33,7 @@ def candidates(rows: Sequence[CandidateRow], *, tested: bool) -> RenderableType:
     return table
 
 
-def experiences(rows: Iterable[tuple[Experience, CandidateRow]]) -> RenderableType:
+def experiences(rows: Iterable[tuple[Experience, records.CandidateRow]]) -> RenderableType:
     """Stored experiences, a line each."""
     table = _table("key", "place", "source", "text", right=("possibility", "pass rate"))
     for experience, row in rows:
@@ -52,7 +51,7 @@ def experiences(rows: Iterable[tuple[Experience, CandidateRow]]) -> RenderableTy
     return table
 
 
-def experience(one: Experience, row: CandidateRow) -> RenderableType:
+def experience(one: Experience, row: records.CandidateRow) -> RenderableType:
     """One experience whole: the place, the code around it, every test's outcome, feedback."""
     task = one.task
     above = task.prefix.split("\n")[-6:]
